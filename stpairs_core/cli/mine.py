@@ -1,0 +1,65 @@
+"""`stpairs mine`: the pair plans of some steps, for any program to use."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import tyro
+
+from stpairs_core.cli.opening import open_reported, short_side_for
+from stpairs_core.cli.output import Output
+from stpairs_core.plan import PairMiner
+from stpairs_core.spec import MiningSpec, PairPlan
+
+
+@dataclass(frozen=True)
+class Mine:
+    """Write the pair plans of some steps to an .npz file.
+
+    A plan says which volumes make the pairs and how each is changed; it holds no pixels. The same videos, seed and
+    settings give the same bytes. Columns, one row a pair: step, video (2), origin (2x3: t, y, x), flip (2),
+    recolor (2), color (2x3: offset, exponent, scale), label; and the names of the videos.
+    """
+
+    videos: tyro.conf.Positional[Path]
+    """A folder, a video, a list of paths (.txt) or a manifest (.csv, .parquet)."""
+    out: Path
+    """The .npz file to write."""
+    steps: int = 100
+    """How many steps, from step 0."""
+    seed: int = 0
+    """Which pairs."""
+    mining: MiningSpec = MiningSpec()
+    tolerate_damage: bool = False
+    """Keep what decoded of a damaged file before the damage."""
+    output: Annotated[Output, tyro.conf.arg(name="")] = Output()
+
+    def run(self) -> Mapping[str, object]:
+        """Mine and write."""
+        short_side = short_side_for(self.mining.volume)
+        videos = open_reported(self.videos, short_side, self.output, self.tolerate_damage)
+        miner = PairMiner(videos.extents, self.mining, self.seed, videos.groups)
+        plans = [miner.plan(step) for step in range(self.steps)]
+        columns = {
+            field.name: np.concatenate([getattr(plan, field.name) for plan in plans])
+            for field in fields(PairPlan)
+            if field.name not in ("shape", "channels")
+        }
+        volume = self.mining.volume
+        columns["step"] = np.repeat(np.arange(self.steps, dtype=np.int32), [len(plan) for plan in plans])
+        columns["names"] = np.array(videos.paths)
+        columns["shape"] = np.array([volume.frames, volume.height, volume.width], np.int32)
+        columns["channels"] = np.array(self.mining.channels)
+        partial = self.out.with_name(self.out.name + ".partial")
+        try:
+            with partial.open("wb") as file:
+                np.savez_compressed(file, allow_pickle=False, **columns)
+            os.replace(partial, self.out)
+        finally:
+            partial.unlink(missing_ok=True)
+        pairs = len(columns["label"])
+        self.output.say(f"{self.out}: {self.steps} steps, {pairs} pairs, from {len(videos)} videos")
+        return {"out": str(self.out), "steps": self.steps, "pairs": pairs, "videos": len(videos)}

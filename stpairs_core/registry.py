@@ -1,0 +1,36 @@
+"""Finding plug-ins: one entry point by name, loaded when it is asked for."""
+
+from importlib.metadata import entry_points
+from typing import Any, cast
+
+from stpairs_core.errors import MissingPart
+from stpairs_core.protocols import Backend, Runtime
+
+
+def find_backend(name: str) -> Backend:
+    """The training backend of that name, from the entry-point group `stpairs.backends`."""
+    return cast(Backend, _find("stpairs.backends", name))
+
+
+def find_runtime(name: str) -> Runtime:
+    """The engine for exported encoders of that name, from the entry-point group `stpairs.runtimes`."""
+    return cast(Runtime, _find("stpairs.runtimes", name))
+
+
+def plugin_names(group: str) -> list[str]:
+    """Names of all that is installed in a group, such as `stpairs.backends`."""
+    return sorted({point.name for point in entry_points(group=group)})
+
+
+def _find(group: str, name: str) -> Any:
+    points = {point.name: point for point in entry_points(group=group)}
+    if name not in points:
+        raise MissingPart(f"no {name!r} in {group}; installed: {', '.join(sorted(points)) or 'none'}")
+    try:
+        return points[name].load()
+    except ModuleNotFoundError as error:
+        # A plug-in that lacks a module of its own is broken, and its traceback should show.
+        if error.name is None or error.name.split(".")[0] == points[name].module.split(".")[0]:
+            raise
+        hint = f'pip install "stpairs[{name}]"'
+        raise MissingPart(f"{name!r} needs the package {error.name!r}, which is not installed: {hint}") from error

@@ -1,0 +1,185 @@
+"""The values that pass between the rooms: frozen, checked when made, with no behaviour of their own."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stpairs_core.errors import InvalidSpec
+
+Channels = Literal["h", "sv", "hsv"]
+"""Which of hue, saturation and value F1 adds its offset to."""
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeShape:
+    """The size of one spatio-temporal volume, in voxels; the paper's (t0, y0, x0)."""
+
+    frames: int = 16
+    """Length in time."""
+    height: int = 112
+    """Rows."""
+    width: int = 112
+    """Columns."""
+
+    def __post_init__(self) -> None:
+        if min(self.frames, self.height, self.width) < 1:
+            raise InvalidSpec(f"a volume needs at least one voxel on each axis, not {self}")
+
+    def __str__(self) -> str:
+        return f"{self.frames}x{self.height}x{self.width}"
+
+
+@dataclass(frozen=True, slots=True)
+class MiningSpec:
+    """How pairs are drawn: Algorithm 1 of the paper and the readings of it that we offer (docs/paper.md)."""
+
+    volume: VolumeShape = VolumeShape()
+    """Size of every volume."""
+    pairs: int = 10
+    """B, pairs in one step."""
+    positive_ratio: float = 0.3
+    """p; the first round(pB) rows of a step, rounded half away from zero, are the positive ones."""
+    augment: Literal["both", "negatives"] = "both"
+    """Which pairs have F applied to their second member. The algorithm prints it for negatives, the text says both."""
+    recolor_probability: float = 0.5
+    """Chance of F1 on the second member of a pair."""
+    flip_probability: float = 0.5
+    """Chance of F2 on the second member of a pair."""
+    channels: Channels = "hsv"
+    """Where F1 adds its offset."""
+    redraw: Literal["volumes", "video"] = "volumes"
+    """What is drawn again when two volumes of a positive meet; "video" gives long videos more weight."""
+    boundary: int | None = None
+    """The two volumes of a positive lie within this many frames of one another, end to end; None: anywhere."""
+    literal_algorithm1: bool = False
+    """Run the negative loop to N_n, as printed, and not to B: fewer negatives."""
+
+    def __post_init__(self) -> None:
+        if self.pairs < 1:
+            raise InvalidSpec(f"a step needs at least one pair, not {self.pairs}")
+        for name in ("positive_ratio", "recolor_probability", "flip_probability"):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise InvalidSpec(f"{name} must lie between 0 and 1, not {getattr(self, name)}")
+        if self.boundary is not None and self.boundary < self.volume.frames:
+            raise InvalidSpec(f"boundary={self.boundary} is shorter than one volume of {self.volume.frames} frames")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PairPlan:
+    """Which volumes make the pairs of one step, and what is changed: a struct of arrays, one row a pair.
+
+    Nothing random is left in it: whoever holds a plan and the videos can make exactly its pixels.
+    """
+
+    video: NDArray[np.int32]
+    """(B, 2): the video that each volume comes from."""
+    origin: NDArray[np.int32]
+    """(B, 2, 3): first voxel (t, y, x) of each volume."""
+    flip: NDArray[np.bool_]
+    """(B, 2): F2, mirrored left-right."""
+    recolor: NDArray[np.bool_]
+    """(B, 2): F1 at all? False leaves the bytes untouched."""
+    color: NDArray[np.float32]
+    """(B, 2, 3): F1's offset, exponent and scale."""
+    label: NDArray[np.int8]
+    """(B,): +1 for the same video, -1 for different ones."""
+    shape: VolumeShape
+    """Of every volume in the plan."""
+    channels: Channels = "hsv"
+    """Where F1 adds its offset."""
+
+    def __len__(self) -> int:
+        return len(self.label)
+
+    def __repr__(self) -> str:
+        positives = int((self.label > 0).sum())
+        return f"PairPlan({len(self)} pairs, {positives} positive, volumes of {self.shape})"
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkSpec:
+    """The encoder T and the pair head G."""
+
+    width: float = 1.0
+    """Scales every channel count of C3D; 1 is the paper's network."""
+    input: Literal["rgb", "residual"] = "rgb"
+    """What the first layer sees: the frames, or the differences of neighbouring frames."""
+    norm: Literal["none", "batch"] = "none"
+    """Normalisation after each layer; the paper has none."""
+    head: Literal["concat", "compare"] = "concat"
+    """What G sees: both features end to end (the paper), or |f1 - f2| and f1·f2."""
+    dropout: float = 0.5
+    """In the fully connected layers, except after the output."""
+
+    def __post_init__(self) -> None:
+        if self.width <= 0:
+            raise InvalidSpec(f"width must be positive, not {self.width}")
+        if not 0.0 <= self.dropout < 1.0:
+            raise InvalidSpec(f"dropout must lie in [0, 1), not {self.dropout}")
+
+
+@dataclass(frozen=True, slots=True)
+class LearningSpec:
+    """The objective of Eqn. 2 and the optimizer."""
+
+    hinge: Literal["pairs", "dense"] = "pairs"
+    """The pairs of the plan alone, or also every other pair that their members form."""
+    learning_rate: float = 1e-4
+    """Adam's step size; the paper does not print it."""
+    penalty: Literal["norm", "squared"] = "norm"
+    """The Frobenius norm of all weights as printed, or its square."""
+    penalty_weight: float = 0.0005
+    """λ."""
+
+    def __post_init__(self) -> None:
+        if self.learning_rate <= 0:
+            raise InvalidSpec(f"learning_rate must be positive, not {self.learning_rate}")
+        if self.penalty_weight < 0:
+            raise InvalidSpec(f"penalty_weight must not be negative, not {self.penalty_weight}")
+
+
+@dataclass(frozen=True, slots=True)
+class LearnerSpec:
+    """All that a backend needs to build a learner."""
+
+    volume: VolumeShape = VolumeShape()
+    """Size of the volumes it will be given."""
+    network: NetworkSpec = NetworkSpec()
+    learning: LearningSpec = LearningSpec()
+    seed: int = 0
+    """Of initial weights and dropout, the only things that a backend draws."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainSpec:
+    """One training run: what is mined, what learns, for how long."""
+
+    mining: MiningSpec = MiningSpec()
+    network: NetworkSpec = NetworkSpec()
+    learning: LearningSpec = LearningSpec()
+    steps: int = 2000
+    """Steps in all, those of earlier sittings included."""
+    seed: int = 0
+    """Of the pairs, the held-out share, the first weights and dropout."""
+    held_out: float = 0.15
+    """Share of the videos kept out of training to measure on; 0 for none."""
+    evaluate_every: int = 200
+    """Steps between two measurements on the held-out videos."""
+    save_every: int = 200
+    """Steps between two checkpoints."""
+    workers: int = 2
+    """Threads that prepare volumes ahead. The pairs are the same for any number."""
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "evaluate_every", "save_every", "workers"):
+            if getattr(self, name) < 1:
+                raise InvalidSpec(f"{name} must be at least 1, not {getattr(self, name)}")
+        if not 0.0 <= self.held_out < 1.0:
+            raise InvalidSpec(f"held_out must lie in [0, 1), not {self.held_out}")
+
+    @property
+    def learner(self) -> LearnerSpec:
+        """What the backend is asked to build."""
+        return LearnerSpec(self.mining.volume, self.network, self.learning, self.seed)

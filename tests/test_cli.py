@@ -1,0 +1,228 @@
+"""The command, as a person runs it: what it leaves, what it says, how it ends."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stpairs_core.cli import main
+from stpairs_core.cli.train import train_defaults
+from stpairs_core.train import preset
+from stpairs_core.videos.ffmpeg import encode
+from stpairs_core.videos.synthetic import SyntheticSpec, write_videos
+
+SMALL = "--mining.volume.frames 16 --mining.volume.height 32 --mining.volume.width 32 --network.width 0.0625".split()
+TRAIN = [*SMALL, "--mining.pairs", "4", "--mining.positive-ratio", "0.5", "--held-out", "0.3"]
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of fourteen small synthetic videos, two of each action."""
+    folder = tmp_path_factory.mktemp("synthetic")
+    write_videos(folder, SyntheticSpec(videos=14, frames=40, height=48, width=64), seed=0)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(videos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of six steps."""
+    out = tmp_path_factory.mktemp("runs") / "run"
+    assert main(["train", str(videos), "--out", str(out), "--steps", "6", *TRAIN]) == 0
+    return out
+
+
+@pytest.fixture(scope="module")
+def onnx(run: Path) -> Path:
+    """The encoder of that run."""
+    path = run.parent / "encoder.onnx"
+    assert main(["export", str(run), "--out", str(path), "--score", str(run.parent / "score.onnx")]) == 0
+    return path
+
+
+def said(capsys: pytest.CaptureFixture[str], *argv: str | Path) -> dict[str, object]:
+    """The JSON object that a command prints, after checking that it printed nothing else there."""
+    assert main([*map(str, argv), "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert isinstance(answer, dict)
+    return answer
+
+
+def refused(capsys: pytest.CaptureFixture[str], *argv: str | Path, code: int = 1) -> str:
+    """The last line of what a command that must fail says; one sentence, no traceback."""
+    assert main([*map(str, argv)]) == code
+    error = capsys.readouterr().err
+    assert "Traceback" not in error
+    last = error.strip().splitlines()[-1]
+    assert code != 1 or last.startswith("stpairs: ")
+    return last
+
+
+def test_a_run_leaves_what_it_promises(run: Path) -> None:
+    for name in ("config.json", "metrics.jsonl", "model.safetensors", "checkpoints"):
+        assert (run / name).exists()
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [0, 6]
+    assert 0 <= lines[-1]["auc"] <= 1
+
+
+def test_a_finished_run_says_so_and_does_nothing(
+    run: Path, videos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = (run / "model.safetensors").stat().st_mtime_ns
+    assert said(capsys, "train", videos, "--out", run, "--steps", "6", *TRAIN)["step"] == 6
+    assert (run / "model.safetensors").stat().st_mtime_ns == before
+
+
+def test_mine_gives_equal_bytes_twice(videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = [tmp_path / "a.npz", tmp_path / "b.npz"]
+    options = ["--steps", "5", "--mining.volume.height", "32", "--mining.volume.width", "32"]
+    for file in files:
+        assert said(capsys, "mine", videos, "--out", file, *options)["pairs"] == 50
+    assert files[0].read_bytes() == files[1].read_bytes()
+    with np.load(files[0], allow_pickle=False) as plan:
+        assert plan["video"].shape == (50, 2)
+        assert plan["origin"].shape == (50, 2, 3)
+        assert plan["step"].tolist() == sorted(list(range(5)) * 10)
+        assert len(plan["names"]) == 14
+    other = tmp_path / "c.npz"
+    said(capsys, "mine", videos, "--out", other, "--seed", "1", *options)
+    assert other.read_bytes() != files[0].read_bytes()
+
+
+def test_export_embed_search(
+    run: Path, onnx: Path, videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    features = tmp_path / "features.parquet"
+    assert said(capsys, "embed", onnx, videos, "--out", features)["videos"] == 14
+    query = sorted(videos.glob("*/*.mp4"))[3]
+    inside = said(capsys, "search", features, query.relative_to(videos), "-k", "3")
+    by_run = said(capsys, "search", run, query, "-k", "3")
+    by_onnx = said(capsys, "search", onnx, query, "--videos", videos, "-k", "3", "--page", tmp_path / "page.html")
+    names = [[n["path"] for n in answer["neighbours"]] for answer in (inside, by_run, by_onnx)]  # type: ignore[attr-defined]
+    assert names[0] == names[1] == names[2]
+    assert len(names[0]) == 3
+    assert str(query.relative_to(videos)) not in names[0]
+    page = (tmp_path / "page.html").read_text()
+    assert page.count("data:image/webp") >= 4
+    assert "http://" not in page.replace("http://www.w3.org", "")
+
+
+def test_a_query_from_outside_needs_the_encoder_that_made_the_features(
+    run: Path, onnx: Path, videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    features, query = tmp_path / "features.parquet", tmp_path / "query.mp4"
+    said(capsys, "embed", onnx, videos, "--out", features)
+    query.write_bytes(sorted(videos.glob("*/*.mp4"))[3].read_bytes())
+    assert "--encoder" in refused(capsys, "search", features, query)
+    assert "SHA-256" in refused(capsys, "search", features, query, "--encoder", run)
+    answer = said(capsys, "search", features, query, "--encoder", onnx, "-k", "1")
+    assert len(answer["neighbours"]) == 1  # type: ignore[arg-type]
+
+
+def test_doctor_says_what_works(capsys: pytest.CaptureFixture[str]) -> None:
+    answer = said(capsys, "doctor")
+    found = {finding["name"]: finding["works"] for finding in answer["findings"]}  # type: ignore[attr-defined]
+    assert found["ffmpeg"]
+    assert found["backend torch"]
+    assert found["runtime onnx"]
+
+
+def test_doctor_finds_what_is_broken(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("stpairs_core.cli.doctor.binary", lambda: b"/nowhere/ffmpeg")
+    assert main(["doctor"]) == 1
+    assert "BROKEN  ffmpeg" in capsys.readouterr().out
+
+
+def test_bad_input_is_one_sentence(videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    empty, texts, one, short = (tmp_path / name for name in ("empty", "texts", "one", "short"))
+    for folder in (empty, texts, one, short):
+        folder.mkdir()
+    (texts / "notes.txt").write_text("no video")
+    (one / "a.mp4").write_bytes(sorted(videos.glob("*/*.mp4"))[0].read_bytes())
+    for name in ("a.mp4", "b.mp4"):
+        encode(short / name, np.zeros((4, 48, 64, 3), np.uint8), 24)
+    out = tmp_path / "run"
+    assert str(tmp_path / "nowhere") in refused(capsys, "train", tmp_path / "nowhere", "--out", out, *TRAIN)
+    assert "empty" in refused(capsys, "train", empty, "--out", out, *TRAIN)
+    assert "texts" in refused(capsys, "train", texts, "--out", out, *TRAIN)
+    assert "need two videos" in refused(capsys, "train", one, "--out", out, *TRAIN)
+    assert "16x32x32" in refused(capsys, "train", short, "--out", out, *TRAIN)
+    assert not out.exists()
+
+
+def test_a_broken_checkpoint_is_named(run: Path, videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "run"
+    assert main(["train", str(videos), "--out", str(out), "--steps", "4", "--save-every", "2", *TRAIN]) == 0
+    newest = max((out / "checkpoints").glob("*.safetensors"))
+    newest.write_bytes(newest.read_bytes()[:-7] + b"garbage")
+    assert newest.name in refused(capsys, "train", videos, "--out", out, "--steps", "8", "--save-every", "2", *TRAIN)
+    assert newest.name in refused(capsys, "export", out, "--out", tmp_path / "e.onnx") or (out / "model.safetensors").exists()
+
+
+def test_a_full_disk_is_said_before_anything_starts(
+    videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("STPAIRS_CACHE", str(tmp_path / "cache"))
+    usage = os.statvfs(tmp_path)
+    full = (usage.f_blocks * usage.f_frsize, usage.f_blocks * usage.f_frsize, 0)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), dict(zip(("total", "used", "free"), full)))())
+    assert "bytes" in refused(capsys, "mine", videos, "--out", tmp_path / "plan.npz").replace("MB", "bytes")
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [[], ["learn"], ["train"], ["train", "x"], ["mine", "x", "--out", "y", "--steps", "many"], ["train", "x", "--preset"]],
+)
+def test_wrong_usage_exits_with_2(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(argv) == 2
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
+    for argv in (["--help"], ["train", "--help"], ["search", "--help"]):
+        assert main(argv) == 0
+        assert "usage: stpairs" in capsys.readouterr().out
+
+
+def test_settings_come_from_preset_then_file_then_flags(tmp_path: Path) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text("steps = 7\n[mining]\npairs = 12\n")
+    assert train_defaults(["train", "--preset", "paper"]).spec == preset("paper")
+    changed = train_defaults(["train", "--config", str(file)]).spec
+    assert (changed.steps, changed.mining.pairs) == (7, 12)
+    assert changed.network == preset("default").network
+
+
+def test_a_wrong_settings_file_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text("[mining]\nvideos = 3\n")
+    assert "mining.videos" in refused(capsys, "train", "x", "--out", "y", "--config", file)
+
+
+def test_an_interrupted_run_continues_to_the_same_weights(videos: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "stpairs_core.cli", "train", str(videos), "--steps", "60", *TRAIN, "--out"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    stopped, straight = tmp_path / "stopped", tmp_path / "straight"
+    first = subprocess.Popen([*command, str(stopped)], stdout=subprocess.PIPE, text=True, env=environment)
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and len(_steps(stopped)) < 2:
+        time.sleep(0.05)
+    first.send_signal(signal.SIGINT)
+    out, _ = first.communicate(timeout=60)
+    assert first.returncode == 130
+    assert "the same command continues" in out
+    assert 0 < _steps(stopped)[-1] < 60
+    for run in (stopped, straight):
+        subprocess.run([*command, str(run)], check=True, stdout=subprocess.DEVNULL, env=environment)
+    assert (stopped / "model.safetensors").read_bytes() == (straight / "model.safetensors").read_bytes()
+
+
+def _steps(run: Path) -> list[int]:
+    metrics = run / "metrics.jsonl"
+    return [json.loads(line)["step"] for line in metrics.read_text().splitlines()] if metrics.exists() else []

@@ -1,0 +1,299 @@
+"""The learner: exact losses, bit-exact resume, an encoder that stays as it was, devices."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from stpairs_core.errors import BadFile, InvalidSpec, MissingPart, TrainingStopped
+from stpairs_core.protocols import Backend, Encoder, Learner
+from stpairs_core.registry import find_backend
+from stpairs_core.spec import LearnerSpec, LearningSpec, NetworkSpec, PairPlan, VolumeShape
+from stpairs_torch import backend, devices
+
+SHAPE = VolumeShape(16, 16, 16)
+PLAIN = LearnerSpec(SHAPE, NetworkSpec(1 / 16, dropout=0.0), LearningSpec(learning_rate=1e-3), seed=3)
+PAPER = replace(PLAIN, network=NetworkSpec(1 / 16))
+OURS = replace(
+    PLAIN,
+    network=NetworkSpec(1 / 16, "residual", "batch", "compare", 0.3),
+    learning=LearningSpec("dense", 1e-3, "squared"),
+)
+
+Volumes = NDArray[np.uint8]
+State = dict[str, NDArray[np.generic]]
+
+
+def make_plan(seed: int = 0, pairs: int = 6, positives: int = 2) -> PairPlan:
+    video = np.random.default_rng(seed).permutation(2 * pairs).reshape(pairs, 2).astype(np.int32)
+    video[:positives, 1] = video[:positives, 0]
+    return PairPlan(
+        video=video,
+        origin=np.zeros((pairs, 2, 3), np.int32),
+        flip=np.zeros((pairs, 2), np.bool_),
+        recolor=np.zeros((pairs, 2), np.bool_),
+        color=np.zeros((pairs, 2, 3), np.float32),
+        label=np.where(np.arange(pairs) < positives, 1, -1).astype(np.int8),
+        shape=SHAPE,
+    )
+
+
+def make_volumes(seed: int = 0, pairs: int = 6) -> Volumes:
+    return np.random.default_rng(seed).integers(0, 256, (pairs, 2, 16, 16, 16, 3), dtype=np.uint8)
+
+
+def trained(spec: LearnerSpec, steps: int = 2) -> Learner:
+    learner = backend.learner(spec, "cpu")
+    for step in range(steps):
+        learner.step(make_plan(step), make_volumes(step))
+    return learner
+
+
+def snapshot(learner: Learner) -> State:
+    return {name: array.copy() for name, array in learner.state().items()}
+
+
+def differing(left: State, right: State) -> list[str]:
+    assert left.keys() == right.keys()
+    return [name for name, array in left.items() if array.tobytes() != right[name].tobytes()]
+
+
+def naive_loss(scores: NDArray[np.float32], labels: NDArray[np.int8], weights: State, spec: LearningSpec) -> float:
+    margins = np.maximum(0, 1 - scores.astype(np.float64) * labels)
+    norm = np.sqrt(sum((array.astype(np.float64) ** 2).sum() for array in weights.values()))
+    penalty = spec.penalty_weight * (norm**2 if spec.penalty == "squared" else norm)
+    return float(margins[labels > 0].mean() + margins[labels < 0].mean() + penalty)
+
+
+def test_the_entry_point_gives_this_backend() -> None:
+    found: Backend = find_backend("torch")
+    assert found is backend
+    assert found.name == "torch"
+
+
+@pytest.mark.parametrize("penalty", ["norm", "squared"])
+def test_a_step_returns_the_loss_of_the_paper(penalty: str) -> None:
+    spec = replace(PLAIN, learning=LearningSpec(penalty=penalty, penalty_weight=0.01))  # type: ignore[arg-type]
+    learner = trained(spec)
+    plan, volumes = make_plan(9), make_volumes(9)
+    weights = {name: array for name, array in snapshot(learner).items() if name.startswith("model.")}
+    expected = naive_loss(learner.score(volumes), plan.label, weights, spec.learning)
+    assert float(learner.step(plan, volumes)) == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_dense_hinge_judges_every_two_members_of_a_step() -> None:
+    spec = replace(PLAIN, learning=LearningSpec("dense"))
+    learner = trained(spec)
+    plan, volumes = make_plan(9, positives=6), make_volumes(9)
+    weights = {name: array for name, array in snapshot(learner).items() if name.startswith("model.")}
+    rows = [(i, j) for i in range(6) for j in range(6)]
+    scores = learner.score(np.stack([np.stack([volumes[i, 0], volumes[j, 1]]) for i, j in rows]))
+    labels = np.array([1 if plan.video[i, 0] == plan.video[j, 1] else -1 for i, j in rows], np.int8)
+    expected = naive_loss(scores, labels, weights, spec.learning)
+    assert float(learner.step(plan, volumes)) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("spec", [PAPER, OURS], ids=["paper", "ours"])
+def test_it_learns_a_batch_by_heart(spec: LearnerSpec) -> None:
+    learner = backend.learner(spec, "cpu")
+    plan, volumes = make_plan(), make_volumes()
+    losses = [float(learner.step(plan, volumes)) for _ in range(40)]
+    assert np.mean(losses[-5:]) < 0.5 * np.mean(losses[:5])
+
+
+def test_a_step_needs_both_classes() -> None:
+    learner = backend.learner(PLAIN, "cpu")
+    with pytest.raises(InvalidSpec, match="6 positive and 0 negative"):
+        learner.step(make_plan(positives=6), make_volumes())
+
+
+@pytest.mark.parametrize("spec", [PAPER, OURS], ids=["paper", "ours"])
+def test_two_runs_are_equal_byte_for_byte_and_leave_torchs_generator_alone(spec: LearnerSpec) -> None:
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    first = trained(spec)
+    first.score(make_volumes())
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.manual_seed(2)
+    assert differing(snapshot(first), snapshot(trained(spec))) == []
+
+
+def test_the_seed_decides_first_weights_and_dropout() -> None:
+    other = replace(PAPER, seed=4)
+    names = differing(snapshot(trained(PAPER, 0)), snapshot(trained(other, 0)))
+    assert "model.encoder.conv1.conv.weight" in names
+    learner = trained(other, 0)
+    learner.restore({name: array for name, array in trained(PAPER, 0).state().items() if name.startswith("model.")})
+    assert learner.step(make_plan(), make_volumes()) != trained(PAPER, 0).step(make_plan(), make_volumes())
+
+
+def test_dropout_differs_from_step_to_step() -> None:
+    learner = trained(PAPER, 0)
+    weights = {name: array for name, array in snapshot(learner).items() if name.startswith("model.")}
+    first = learner.step(make_plan(), make_volumes())
+    state = snapshot(learner)
+    learner.restore(state | weights)  # the first weights again, at step 1
+    assert learner.step(make_plan(), make_volumes()) != first
+
+
+@pytest.mark.parametrize("spec", [PAPER, OURS], ids=["paper", "ours"])
+@pytest.mark.parametrize("stop", [0, 1, 3])
+def test_an_interrupted_run_ends_in_the_same_bytes(spec: LearnerSpec, stop: int) -> None:
+    saved = snapshot(trained(spec, stop))
+    resumed = backend.learner(spec, "cpu")
+    resumed.step(make_plan(99), make_volumes(99))  # whatever was there before is forgotten
+    resumed.restore(saved)
+    assert differing(snapshot(resumed), saved) == []
+    for step in range(stop, 4):
+        resumed.step(make_plan(step), make_volumes(step))
+    assert differing(snapshot(resumed), snapshot(trained(spec, 4))) == []
+
+
+def test_a_state_is_a_copy() -> None:
+    learner = trained(OURS)
+    state = learner.state()
+    kept = {name: array.copy() for name, array in state.items()}
+    learner.step(make_plan(5), make_volumes(5))
+    assert differing(dict(state), kept) == []
+
+
+def test_weights_alone_restore_with_a_fresh_optimizer() -> None:
+    source, target = snapshot(trained(OURS, 3)), trained(OURS, 2)
+    weights = {name: array for name, array in source.items() if name.startswith("model.")}
+    target.restore(weights)
+    state = target.state()
+    assert differing({name: state[name] for name in weights}, weights) == []
+    assert state["step"] == 0
+    assert not any(array.any() for name, array in state.items() if name.startswith("optimizer."))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda state: state.pop("model.encoder.conv2.conv.bias"), "lacks 'model.encoder.conv2.conv.bias'"),
+        (lambda state: state.pop("optimizer.head.score.bias.exp_avg"), "lacks 'optimizer.head.score.bias.exp_avg'"),
+        (lambda state: state.pop("step"), "lacks 'step'"),
+        (lambda state: state.update(other=np.zeros(1)), "has 'other'"),
+        (
+            lambda state: state.update({"model.head.score.bias": np.zeros(2, np.float32)}),
+            r"'model.head.score.bias' is float32 of shape \(2,\) in the state and float32 of shape \(1,\)",
+        ),
+        (lambda state: state.update({"model.head.score.bias": np.zeros(1)}), "float64"),
+    ],
+)
+def test_a_state_that_does_not_fit_is_refused_whole(change: Callable[[State], object], message: str) -> None:
+    learner = trained(PLAIN)
+    kept = snapshot(learner)
+    broken = snapshot(trained(PLAIN, 3))
+    change(broken)
+    with pytest.raises(BadFile, match=message):
+        learner.restore(broken)
+    assert differing(snapshot(learner), kept) == []
+
+
+@pytest.mark.parametrize(("value", "what"), [(np.inf, "the loss"), (1e25, "a gradient's norm")])
+def test_a_step_that_is_not_finite_stops_and_leaves_the_weights(value: float, what: str) -> None:
+    learner = trained(replace(PLAIN, learning=LearningSpec(penalty_weight=0.0)))
+    state = snapshot(learner)
+    state["model.head.score.weight"] = np.full_like(state["model.head.score.weight"], value)
+    learner.restore(state)
+    with pytest.raises(TrainingStopped, match="not finite at step 2"):
+        learner.step(make_plan(), make_volumes())
+    assert differing(snapshot(learner), state) == [], what
+
+
+def test_scores_do_not_depend_on_their_company() -> None:
+    learner = trained(OURS)
+    volumes = make_volumes(4, pairs=11)
+    alone = np.concatenate([learner.score(volumes[row : row + 1]) for row in range(11)])
+    np.testing.assert_allclose(learner.score(volumes), alone, rtol=1e-4, atol=1e-5)
+    assert learner.score(volumes).dtype == np.float32
+    assert learner.score(volumes[:0]).shape == (0,)
+
+
+def test_memory_that_cannot_be_written_or_is_not_contiguous_is_read_all_the_same() -> None:
+    learner = trained(PLAIN)
+    volumes = make_volumes(4)
+    expected = learner.score(volumes)
+    locked = volumes.copy()
+    locked.flags.writeable = False
+    np.testing.assert_array_equal(learner.score(locked), expected)
+    mirrored = volumes[..., ::-1, :].copy()[..., ::-1, :]
+    np.testing.assert_array_equal(learner.score(mirrored), expected)
+
+
+def test_an_encoder_stays_as_it_was_and_gives_fc7_after_relu() -> None:
+    learner = trained(OURS)
+    encoder: Encoder = learner.encoder()
+    assert encoder.shape == SHAPE
+    assert encoder.width == 128
+    volumes = make_volumes(1, pairs=17)[:, 0]  # one more than it takes at once
+    features = encoder(volumes)
+    assert features.shape == (17, 128)
+    assert features.dtype == np.float32
+    assert features.min() == 0
+    assert features.max() > 0
+    learner.step(make_plan(7), make_volumes(7))
+    np.testing.assert_array_equal(encoder(volumes), features)
+    assert np.abs(learner.encoder()(volumes) - features).max() > 0
+    np.testing.assert_allclose(encoder(volumes[16:]), features[16:], rtol=1e-4, atol=1e-5)
+    assert encoder(volumes[:0]).shape == (0, 128)
+
+
+def test_threads_may_share_an_encoder() -> None:
+    encoder = trained(OURS).encoder()
+    volumes = make_volumes(1)[:, 0]
+    expected = encoder(volumes)
+    with ThreadPoolExecutor(4) as pool:
+        for features in pool.map(lambda _: encoder(volumes), range(8)):
+            np.testing.assert_array_equal(features, expected)
+
+
+def test_volumes_of_another_shape_or_kind_are_refused() -> None:
+    learner = backend.learner(PLAIN, "cpu")
+    with pytest.raises(InvalidSpec, match=r"expected uint8 volumes of shape \(6, 2, 16, 16, 16, 3\), got uint8"):
+        learner.step(make_plan(), make_volumes()[:, :, :, :8])
+    with pytest.raises(InvalidSpec, match="got uint8"):
+        learner.step(make_plan(), make_volumes(pairs=5))
+    with pytest.raises(InvalidSpec, match="got float32"):
+        learner.encoder()(make_volumes()[:, 0].astype(np.float32))
+
+
+def test_volumes_too_small_for_the_network_are_refused_when_it_is_built() -> None:
+    with pytest.raises(InvalidSpec, match="smallest it takes are 16x16x16"):
+        backend.learner(replace(PLAIN, volume=VolumeShape(8, 32, 32)), "cpu")
+
+
+def test_cuda_is_never_quietly_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "cuda_fault", lambda: "there is none")
+    with pytest.raises(MissingPart, match="CUDA was asked for, but there is none"):
+        backend.learner(PLAIN, "cuda")
+    assert devices.pick_device("auto").type == "cpu"
+    assert list(backend.devices()) == ["cpu"]
+    assert backend.devices()["cpu"].endswith("threads")
+    with pytest.raises(InvalidSpec, match='"auto", "cpu" or "cuda", not \'tpu\''):
+        backend.learner(PLAIN, "tpu")
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("spec", [PLAIN, replace(OURS, network=replace(OURS.network, dropout=0.0))])
+def test_cuda_agrees_with_the_cpu(spec: LearnerSpec, monkeypatch: pytest.MonkeyPatch) -> None:
+    # TF32 keeps ten bits of each factor, which would hide a real difference.
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+    assert "cuda" in backend.devices()
+    here, there = backend.learner(spec, "cpu"), backend.learner(spec, "cuda")
+    before = torch.cuda.get_rng_state()
+    for step in range(3):
+        plan, volumes = make_plan(step), make_volumes(step)
+        assert float(there.step(plan, volumes)) == pytest.approx(float(here.step(plan, volumes)), rel=1e-3)
+    assert torch.equal(torch.cuda.get_rng_state(), before)
+    there.restore(here.state())
+    assert differing(snapshot(there), snapshot(here)) == []
+    volumes = make_volumes(8)
+    np.testing.assert_allclose(there.score(volumes), here.score(volumes), rtol=1e-3, atol=1e-3)
+    expected = here.encoder()(volumes[:, 0])
+    assert np.abs(there.encoder()(volumes[:, 0]) - expected).max() <= 1e-4 * np.abs(expected).max()
