@@ -18,6 +18,7 @@ distance d = lo + i, a < b, fill up a row with the pairs of distance lo + hi - d
 Apart is the band from the size to n - 1. Overlapping is n pairs of equal starts and the band from 1 to size - 1.
 """
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -91,6 +92,8 @@ def overlapping(rank: Any, n: Any, high: Any) -> Any:
     return in_band(row, rank - n - row * width, n, np.uint64(1), high)
 
 
+# A million videos share a few thousand lengths.
+@lru_cache(maxsize=1 << 16)
 def _counts(n: int, size: int, reach: int | None) -> tuple[int, int]:
     """Ordered pairs of n starts that are apart and that overlap, none of them further than `reach`."""
     if n < 1:

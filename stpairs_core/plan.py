@@ -99,7 +99,7 @@ class PairMiner:
         return PairPlan(video, origin, flip, recolor, color, label, self.spec.volume, self.spec.channels)
 
     def pair(self, index: int) -> PairPlan:
-        """One row, the pair of that index: row `index % B` of step `index // B`; none if `literal_algorithm1` omits it."""
+        """One row, the pair of that index: row `index % B` of step `index // B`; none if it is not drawn."""
         step, row = divmod(operator.index(index), self.spec.pairs)
         return self.plan(step, slice(row, row + 1))
 

@@ -232,6 +232,9 @@ def test_cover_art_is_not_the_video(tmp_path: Path, movie: Path) -> None:
     both = f"-i {tmp_path}/art.png -i {movie} -map 0 -map 1 -c copy -disposition:v:0 attached_pic {tmp_path}/v.mp4"
     run_ffmpeg(*both.split())
     assert [number(frame) for frame in decode(tmp_path / "v.mp4")] == list(range(60))
+    song = f"-i {tmp_path}/art.png -f lavfi -t 0.2 -i anullsrc -map 0 -map 1 -c:v copy -disposition:v:0 attached_pic"
+    run_ffmpeg(*song.split(), tmp_path / "song.mp4")
+    assert frames_and_fault(tmp_path / "song.mp4") == (0, "Stream map '' matches no streams.")
 
 
 def test_a_change_of_size_midway_is_damage(tmp_path: Path) -> None:

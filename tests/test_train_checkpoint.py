@@ -4,6 +4,10 @@ import errno
 import json
 import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,12 +17,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from stpairs_numpy import NumpyBackend, backend
-from stpairs_numpy.worlds import SPEC, VOLUME, colour_world
 
 from stpairs_core.errors import BadFile, NoRoom, StpairsError, TrainingStopped
 from stpairs_core.train import TrainResult, load_config, open_run, train
 from stpairs_core.train.checkpoint import Checkpoints
+from stpairs_numpy import NumpyBackend, backend
+from stpairs_numpy.worlds import SPEC, VOLUME, colour_world
 
 WORLD = colour_world()
 NEWEST = "checkpoints/step-00000024.safetensors"
@@ -167,15 +171,15 @@ def test_a_disk_that_refuses_leaves_the_old_checkpoint(
         """The disk is full once training begins, that is, for the checkpoint of step 30."""
 
         def learner(self, *args: Any) -> Any:
-            learner = super().learner(*args)
+            learner: Any = super().learner(*args)
             learn = learner.step
 
-            def step(*given: Any) -> float:
+            def step(*given: Any) -> Any:
                 nonlocal refusing
                 refusing = True
                 return learn(*given)
 
-            learner.step = step  # type: ignore[method-assign]
+            learner.step = step
             return learner
 
     monkeypatch.setattr(os, call, refuse)
@@ -188,10 +192,48 @@ def test_a_disk_that_refuses_leaves_the_old_checkpoint(
     assert go(run).steps_now == 6
 
 
+VICTIM = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+from stpairs_numpy import backend
+from stpairs_numpy.worlds import SPEC, colour_world
+from stpairs_core.train import train
+from stpairs_core.train.progress import Silent
+
+class Telling(Silent):
+    def advanced(self, *_):
+        print("a step is made", flush=True)
+
+spec = replace(SPEC, save_every=1, steps=100_000)
+train(spec, colour_world(), backend, Path(sys.argv[1]), progress=Telling())
+"""
+
+
+def test_a_run_killed_while_it_saves_goes_on_without_a_trace(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    paths = os.pathsep.join(path for path in sys.path if path)
+    environment = os.environ | {"PYTHONPATH": paths, "NUMBA_DISABLE_JIT": "1"}  # nothing to compile: it starts sooner
+    for delay in (0.05, 0.13):
+        command = [sys.executable, "-c", VICTIM, str(run)]
+        with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            time.sleep(delay)
+            process.kill()
+        assert process.returncode == -signal.SIGKILL
+    made = json.loads((run / POINTER).read_text())["newest"]["step"]
+    train(replace(SPEC, steps=made + 2), WORLD, backend, run)
+    train(replace(SPEC, steps=made + 2), WORLD, backend, tmp_path / "straight")
+    assert (run / "model.safetensors").read_bytes() == (tmp_path / "straight" / "model.safetensors").read_bytes()
+    assert not list(run.rglob(".*"))
+    assert len(list(run.rglob("step-*"))) == 2
+
+
 def test_a_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     for run in (tmp_path / "file", tmp_path / "file" / "run"):
-        with pytest.raises(StpairsError, match="cannot write .*not a directory"):
+        with pytest.raises(StpairsError, match=r"cannot write .*not a directory"):
             go(run)
 
 
@@ -205,7 +247,7 @@ def test_weights_that_are_not_finite_are_not_saved(tmp_path: Path) -> None:
 
 
 NUMBERS = st.sampled_from([np.float32, np.float64, np.int64, np.uint8, np.bool_])
-ARRAYS = st.tuples(NUMBERS, st.lists(st.integers(0, 4), max_size=3)).map(
+ARRAYS: st.SearchStrategy[Any] = st.tuples(NUMBERS, st.lists(st.integers(0, 4), max_size=3)).map(
     lambda drawn: (np.arange(int(np.prod(drawn[1]))) % 2).reshape(drawn[1]).astype(drawn[0])
 )
 

@@ -13,9 +13,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from stpairs_numpy import NumpyBackend
-from stpairs_numpy.learner import NumpyLearner
-from stpairs_numpy.worlds import SPEC, colour_world
 
 from stpairs_core.errors import BadVideos, InvalidSpec, NoPairs, TrainingStopped
 from stpairs_core.registry import find_backend
@@ -23,6 +20,9 @@ from stpairs_core.spec import LearnerSpec, MiningSpec, PairPlan, TrainSpec, Volu
 from stpairs_core.train import TrainResult, read_metrics, train
 from stpairs_core.train.progress import Silent
 from stpairs_core.videos.arrays import ArraySource
+from stpairs_numpy import NumpyBackend
+from stpairs_numpy.learner import NumpyLearner
+from stpairs_numpy.worlds import SPEC, colour_world
 
 WORLD = colour_world()
 
@@ -232,7 +232,7 @@ def test_a_backend_that_recolours_itself_gets_volumes_as_cut(tmp_path: Path) -> 
                 return learn(plan, volumes)
 
             learner.step = step  # type: ignore[method-assign]
-            learner.recolors = self.recolors  # type: ignore[misc]
+            learner.recolors = self.recolors
             return learner
 
         recolors = True

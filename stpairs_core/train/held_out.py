@@ -62,14 +62,14 @@ def split_videos(extents: NDArray[np.int32], spec: TrainSpec, groups: Groups = N
 def _taken(order: NDArray[np.int64], hold: NDArray[Any], pair: NDArray[Any], share: float) -> list[int]:
     """The groups to hold out, in that order, until their videos are the share asked for."""
     target = max(2, int(share * hold.sum() + 0.5))
-    left_pair, left_groups = pair.sum(), np.count_nonzero(hold)
+    left_pair, left_groups, held = pair.sum(), np.count_nonzero(hold), 0
     taken: list[int] = []
     for number in order.tolist():
         # What is left must yield a positive pair, and a negative one, which takes two groups.
         if pair[number] and left_pair > pair[number] and left_groups > 2:
             taken.append(number)
-            left_pair, left_groups = left_pair - pair[number], left_groups - 1
-        if len(taken) >= 2 and hold[taken].sum() >= target:
+            left_pair, left_groups, held = left_pair - pair[number], left_groups - 1, held + hold[number]
+        if len(taken) >= 2 and held >= target:
             break
     return taken if len(taken) >= 2 else []
 

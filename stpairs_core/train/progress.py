@@ -140,7 +140,7 @@ class RichProgress:
 
     def started(self, total: int, step: int) -> None:
         """Show the display."""
-        self._bar = _rich_bar(self._console, "{task.fields[said]}")
+        self._bar = _rich_bar(self._console)
         self._task = self._bar.add_task("training", total=total, completed=step, said="", held_out="")
         self._bar.start()
 
@@ -150,7 +150,7 @@ class RichProgress:
 
     def measured(self, step: int, auc: float, accuracy: float) -> None:
         """Show the newest measurement."""
-        self._bar.update(self._task, completed=step, held_out=f"AUC {auc:.3f}  accuracy {accuracy:.3f}")
+        self._bar.update(self._task, completed=step, held_out=f"AUC {auc:.3f}")
 
     def ended(self) -> None:
         """Leave the display as it is."""
@@ -161,17 +161,18 @@ class RichProgress:
     @contextmanager
     def counting(self, what: str) -> Iterator[Count]:
         """A bar of its own."""
-        with _rich_bar(self._console, "") as bar:
+        with _rich_bar(self._console) as bar:
             task = bar.add_task(what, total=None, said="", held_out="")
             yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-def _rich_bar(console: Any, said: str) -> Any:
+def _rich_bar(console: Any) -> Any:
+    """Room for all of it on a terminal of 80 columns."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    texts = [TextColumn(said), TextColumn("{task.fields[held_out]}")]
+    texts = [TextColumn(f"{{task.{field}}}") for field in ("description", "fields[said]", "fields[held_out]")]
     left = TimeRemainingColumn(elapsed_when_finished=True)
-    return Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), *texts, left, console=console)
+    return Progress(texts[0], BarColumn(bar_width=10), MofNCompleteColumn(), *texts[1:], left, console=console)
 
 
 def _duration(seconds: float) -> str:

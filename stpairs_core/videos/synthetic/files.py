@@ -3,7 +3,6 @@
 import csv
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, fields
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from stpairs_core.durable import cannot_write, whole
 from stpairs_core.errors import BadFile
 from stpairs_core.videos.ffmpeg import encode
 from stpairs_core.videos.synthetic.factors import ACTIONS, Factors, SyntheticSpec
-from stpairs_core.videos.synthetic.render import render
+from stpairs_core.videos.synthetic.render import for_each_video, render
 
 TABLE = "factors.csv"
 """Name of the table in the folder. It is also a manifest: `path` and `label` come first."""
@@ -32,22 +31,20 @@ def write_videos(
     """
     target = Path(folder)
     _prepare(target, spec.actions)
-    rows: list[tuple[str, Factors]] = []
-    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
-        for row in pool.map(lambda index: _write(target, spec, seed, index), range(spec.videos)):
-            rows.append(row)
-            if on_progress is not None:
-                on_progress(len(rows), spec.videos)
-    return _write_table(target / TABLE, rows)
+    return _write_table(
+        target / TABLE, for_each_video(spec, lambda index: _write(target, spec, seed, index), on_progress)
+    )
 
 
 def read_table(path: str | os.PathLike[str]) -> dict[str, Factors]:
     """The factors of each video by its path relative to the table's folder; a `BadFile` where it is no such table."""
     try:
         with open(path, newline="", encoding="utf-8") as file:
-            return {row["path"]: Factors(**{name: row[name] for name in _FACTORS}) for row in csv.DictReader(file)}
-    except (OSError, KeyError, ValueError, csv.Error) as error:
-        raise BadFile(f"{os.fspath(path)} is not a table of synthetic videos ({error}); write them anew") from error
+            header, *rows = csv.reader(file, strict=True)
+        columns = [header.index(name) for name in ("path", *_FACTORS)]
+        return {path: Factors(*known) for path, *known in ([row[column] for column in columns] for row in rows)}
+    except (OSError, ValueError, IndexError, csv.Error) as error:
+        raise BadFile(f"{os.fspath(path)} is no whole table of synthetic videos ({error}); write them anew") from error
 
 
 def _prepare(folder: Path, actions: tuple[str, ...]) -> None:

@@ -1,8 +1,10 @@
 """From factors to pixels: textured objects, all in one motion, over a drifting background."""
 
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +13,7 @@ from stpairs_core.videos.synthetic.factors import Factors, Floats, Looks, Synthe
 from stpairs_core.videos.synthetic.motion import Poses, poses, step_of
 from stpairs_core.videos.synthetic.paint import Weave, canvas, distance, shades, weave
 
+Done = TypeVar("Done")
 Video = NDArray[np.uint8]
 """(T, H, W, 3) RGB."""
 
@@ -73,15 +76,24 @@ def arrays(
     spec: SyntheticSpec, seed: int, on_progress: Callable[[int, int], None] | None = None
 ) -> tuple[list[Video], list[Factors]]:
     """All videos of a spec in memory, and their factors; `on_progress` hears how many of how many are done."""
-    videos: list[Video] = []
-    factors: list[Factors] = []
-    with ThreadPoolExecutor(2) as pool:
-        for video, known in pool.map(lambda index: render(spec, seed, index), range(spec.videos)):
-            videos.append(video)
-            factors.append(known)
+    rendered = for_each_video(spec, lambda index: render(spec, seed, index), on_progress)
+    return [video for video, _ in rendered], [factors for _, factors in rendered]
+
+
+def for_each_video(
+    spec: SyntheticSpec, work: Callable[[int], Done], on_progress: Callable[[int, int], None] | None
+) -> list[Done]:
+    """What `work` returns for each index of a spec, in order. It runs in a few threads and stops at the first error."""
+    results: list[Done] = []
+    pool = ThreadPoolExecutor(min(4, os.cpu_count() or 1))
+    try:
+        for result in pool.map(work, range(spec.videos)):
+            results.append(result)
             if on_progress is not None:
-                on_progress(len(videos), spec.videos)
-    return videos, factors
+                on_progress(len(results), spec.videos)
+    finally:
+        pool.shutdown(cancel_futures=True)
+    return results
 
 
 def _place(factors: Factors, spec: SyntheticSpec, looks: Looks) -> _Objects:
