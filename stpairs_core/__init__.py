@@ -1,11 +1,11 @@
 """The framework-free core of stpairs: mine pairs of video volumes, exactly, from any program.
 
-    >>> import numpy as np
-    >>> from stpairs_core import ArraySource, MiningSpec, PairMiner, VolumeShape, materialize
-    >>> videos = ArraySource([np.zeros((40, 32, 32, 3), np.uint8) for _ in range(3)])
-    >>> miner = PairMiner(videos.extents, MiningSpec(VolumeShape(16, 32, 32)), seed=0)
-    >>> materialize(miner.plan(step=0), videos).shape
-    (10, 2, 16, 32, 32, 3)
+>>> import numpy as np
+>>> from stpairs_core import ArraySource, MiningSpec, PairMiner, VolumeShape, materialize
+>>> videos = ArraySource([np.zeros((40, 32, 32, 3), np.uint8) for _ in range(3)])
+>>> miner = PairMiner(videos.extents, MiningSpec(VolumeShape(16, 32, 32)), seed=0)
+>>> materialize(miner.plan(step=0), videos).shape
+(10, 2, 16, 32, 32, 3)
 """
 
 from stpairs_core.boxes import disjoint

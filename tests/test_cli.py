@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,7 +18,8 @@ from stpairs_core.train import preset
 from stpairs_core.videos.ffmpeg import encode
 from stpairs_core.videos.synthetic import SyntheticSpec, write_videos
 
-SMALL = "--mining.volume.frames 16 --mining.volume.height 32 --mining.volume.width 32 --network.width 0.0625".split()
+VOLUME = ["--mining.volume.frames", "16", "--mining.volume.height", "32", "--mining.volume.width", "32"]
+SMALL = [*VOLUME, "--network.width", "0.0625"]
 TRAIN = [*SMALL, "--mining.pairs", "4", "--mining.positive-ratio", "0.5", "--held-out", "0.3"]
 
 
@@ -71,9 +73,7 @@ def test_a_run_leaves_what_it_promises(run: Path) -> None:
     assert 0 <= lines[-1]["auc"] <= 1
 
 
-def test_a_finished_run_says_so_and_does_nothing(
-    run: Path, videos: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_finished_run_says_so_and_does_nothing(run: Path, videos: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = (run / "model.safetensors").stat().st_mtime_ns
     assert said(capsys, "train", videos, "--out", run, "--steps", "6", *TRAIN)["step"] == 6
     assert (run / "model.safetensors").stat().st_mtime_ns == before
@@ -156,28 +156,39 @@ def test_bad_input_is_one_sentence(videos: Path, tmp_path: Path, capsys: pytest.
     assert not out.exists()
 
 
-def test_a_broken_checkpoint_is_named(run: Path, videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_broken_checkpoint_is_named(
+    run: Path, videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "run"
     assert main(["train", str(videos), "--out", str(out), "--steps", "4", "--save-every", "2", *TRAIN]) == 0
     newest = max((out / "checkpoints").glob("*.safetensors"))
     newest.write_bytes(newest.read_bytes()[:-7] + b"garbage")
     assert newest.name in refused(capsys, "train", videos, "--out", out, "--steps", "8", "--save-every", "2", *TRAIN)
-    assert newest.name in refused(capsys, "export", out, "--out", tmp_path / "e.onnx") or (out / "model.safetensors").exists()
+    assert (
+        newest.name in refused(capsys, "export", out, "--out", tmp_path / "e.onnx")
+        or (out / "model.safetensors").exists()
+    )
 
 
 def test_a_full_disk_is_said_before_anything_starts(
     videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("STPAIRS_CACHE", str(tmp_path / "cache"))
-    usage = os.statvfs(tmp_path)
-    full = (usage.f_blocks * usage.f_frsize, usage.f_blocks * usage.f_frsize, 0)
-    monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), dict(zip(("total", "used", "free"), full)))())
-    assert "bytes" in refused(capsys, "mine", videos, "--out", tmp_path / "plan.npz").replace("MB", "bytes")
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(total=1 << 40, used=1 << 40, free=0))
+    assert "bytes" in refused(capsys, "mine", videos, "--out", tmp_path / "plan.npz")
+    assert not (tmp_path / "plan.npz").exists()
 
 
 @pytest.mark.parametrize(
     "argv",
-    [[], ["learn"], ["train"], ["train", "x"], ["mine", "x", "--out", "y", "--steps", "many"], ["train", "x", "--preset"]],
+    [
+        [],
+        ["learn"],
+        ["train"],
+        ["train", "x"],
+        ["mine", "x", "--out", "y", "--steps", "many"],
+        ["train", "x", "--preset"],
+    ],
 )
 def test_wrong_usage_exits_with_2(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(argv) == 2

@@ -3,7 +3,18 @@
 import subprocess
 import sys
 
-HEAVY = ("torch", "onnx", "onnxruntime", "hypothesis", "imageio_ffmpeg", "jax", "tensorflow", "pyarrow", "sklearn", "rich")
+HEAVY = (
+    "torch",
+    "onnx",
+    "onnxruntime",
+    "hypothesis",
+    "imageio_ffmpeg",
+    "jax",
+    "tensorflow",
+    "pyarrow",
+    "sklearn",
+    "rich",
+)
 
 
 def fresh(code: str) -> str:
@@ -33,4 +44,7 @@ def test_nothing_is_compiled_at_import() -> None:
 
 
 def test_every_name_of_the_core_is_there() -> None:
-    assert fresh("import stpairs_core as s; print(all(hasattr(s, n) for n in s.__all__), len(s.__all__) > 5)") == "True True"
+    assert (
+        fresh("import stpairs_core as s; print(all(hasattr(s, n) for n in s.__all__), len(s.__all__) > 5)")
+        == "True True"
+    )

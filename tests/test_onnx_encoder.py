@@ -13,12 +13,12 @@ import onnxruntime
 import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
-from stpairs_onnx import OnnxEncoder, runtime, sessions
-from stpairs_onnx import encoder as encoder_room
 
 from stpairs_core.errors import BadFile, InvalidSpec, MissingPart, StpairsError
 from stpairs_core.registry import find_runtime
 from stpairs_core.spec import VolumeShape
+from stpairs_onnx import OnnxEncoder, runtime, sessions
+from stpairs_onnx import encoder as encoder_room
 
 SHAPE = VolumeShape(4, 6, 5)
 WEIGHTS = np.random.default_rng(0).normal(size=(3, 7)).astype(np.float32)

@@ -13,13 +13,13 @@ import onnxruntime
 import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
-from stpairs_onnx import OnnxEncoder, publish
-from stpairs_onnx.publishing import samples
 
 from stpairs_core.errors import MissingPart, NoRoom, StpairsError
 from stpairs_core.protocols import Encoder, Learner
 from stpairs_core.registry import find_backend
 from stpairs_core.spec import LearnerSpec, NetworkSpec, VolumeShape
+from stpairs_onnx import OnnxEncoder, publish
+from stpairs_onnx.publishing import samples
 
 SHAPE = VolumeShape(4, 6, 5)
 WEIGHTS = np.random.default_rng(0).normal(size=(3, 7)).astype(np.float32)

@@ -192,6 +192,25 @@ def test_a_disk_that_refuses_leaves_the_old_checkpoint(
     assert go(run).steps_now == 6
 
 
+def test_a_pointer_that_cannot_be_written_leaves_the_old_checkpoints(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.replace
+
+    def refuse(old: Path, new: Path) -> None:
+        if new.name == "latest.json":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        real(old, new)
+
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(NoRoom):
+        go(run)
+    monkeypatch.undo()
+    assert (run / BEFORE).exists()
+    assert (run / NEWEST).exists()
+    assert go(run).steps_now == 6
+
+
 VICTIM = """
 import sys
 from dataclasses import replace

@@ -86,6 +86,13 @@ def test_one_group_is_not_split() -> None:
     assert "too few groups" in split.note
 
 
+@pytest.mark.parametrize("alone", [None, -1])
+def test_videos_of_no_group_are_split_one_by_one(alone: int | None) -> None:
+    extents = np.full((20, 3), 20, np.int32)
+    split = split_videos(extents, spec(), [alone] * 20)
+    assert split.held_out.tolist() == split_videos(extents, spec()).held_out.tolist()
+
+
 def test_no_share_is_no_note() -> None:
     split = split_videos(np.full((9, 3), 20, np.int32), spec(0.0))
     assert (len(split.train), len(split.held_out), split.note) == (9, 0, None)

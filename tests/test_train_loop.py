@@ -117,6 +117,14 @@ def test_a_run_stopped_anywhere_ends_in_the_same_bytes(
     assert steps == sorted(set(steps))
 
 
+@pytest.mark.parametrize("asked", [22, 25, 30, 33, 39])
+def test_a_stopped_run_saves_its_last_step(tmp_path: Path, asked: int) -> None:
+    stopped = go(tmp_path, stop=stop_after(asked))
+    assert stopped.interrupted
+    assert stopped.step > 0
+    assert go(tmp_path).steps_now == SPEC.steps - stopped.step
+
+
 def measured(run: Path) -> list[tuple[int, float, float]]:
     lines = read_metrics(run / "metrics.jsonl")
     return [(line["step"], line["auc"], line["accuracy"]) for line in lines if "auc" in line]

@@ -10,7 +10,7 @@ import tyro
 from numpy.typing import NDArray
 
 from stpairs_core.cli.gallery import CLIP, embed_reported, recipe_of
-from stpairs_core.cli.opening import open_reported, short_side_for
+from stpairs_core.cli.opening import miner_reported, open_reported, short_side_for
 from stpairs_core.cli.output import Output
 from stpairs_core.cli.page import Card, Row, write_page
 from stpairs_core.embed import Features
@@ -53,6 +53,7 @@ class Demo:
         path = self._synthetic() if self.videos is None else self.videos
         self.output.note("1/4  opening the videos")
         videos = open_reported(path, short_side_for(spec.mining.volume), self.output)
+        miner_reported(videos, spec.mining, spec.seed, self.output)
         self.output.note("2/4  training: is it the same video, or another?")
         run = self.out / "run"
         with stop_on_signals() as stop:

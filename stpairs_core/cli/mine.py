@@ -9,9 +9,8 @@ from typing import Annotated
 import numpy as np
 import tyro
 
-from stpairs_core.cli.opening import open_reported, short_side_for
+from stpairs_core.cli.opening import miner_reported, open_reported, short_side_for
 from stpairs_core.cli.output import Output
-from stpairs_core.plan import PairMiner
 from stpairs_core.spec import MiningSpec, PairPlan
 
 
@@ -41,7 +40,7 @@ class Mine:
         """Mine and write."""
         short_side = short_side_for(self.mining.volume)
         videos = open_reported(self.videos, short_side, self.output, self.tolerate_damage)
-        miner = PairMiner(videos.extents, self.mining, self.seed, videos.groups)
+        miner = miner_reported(videos, self.mining, self.seed, self.output)
         plans = [miner.plan(step) for step in range(self.steps)]
         columns = {
             field.name: np.concatenate([getattr(plan, field.name) for plan in plans])

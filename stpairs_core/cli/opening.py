@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from stpairs_core.cli.output import Output
-from stpairs_core.spec import VolumeShape
+from stpairs_core.plan import PairMiner
+from stpairs_core.spec import MiningSpec, VolumeShape
 from stpairs_core.videos import Videos, open_videos
 
 
@@ -32,3 +33,16 @@ def open_reported(path: Path, short_side: int, output: Output, tolerate_damage: 
     frames = int(videos.extents[:, 0].sum())
     output.note(f"{len(videos)} videos, {frames:,} frames; {len(videos.left_out)} left out")
     return videos
+
+
+def miner_reported(videos: Videos, mining: MiningSpec, seed: int, output: Output) -> PairMiner:
+    """The miner of these videos, with those named that it can use for negative pairs only, or not at all."""
+    miner = PairMiner(videos.extents, mining, seed, videos.groups)
+    for verdict, rows in (
+        (f"cannot hold a volume of {mining.volume}", miner.too_small),
+        (f"holds no two disjoint volumes of {mining.volume}: negative pairs only", miner.negatives_only),
+    ):
+        for row in rows:
+            size = "x".join(str(side) for side in videos.extents[row])
+            output.note(f"too small: {videos.paths[row]} ({size}) {verdict}")
+    return miner

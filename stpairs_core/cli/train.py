@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from stpairs_core.cli.opening import open_reported, short_side_for
+from stpairs_core.cli.opening import miner_reported, open_reported, short_side_for
 from stpairs_core.cli.output import Output
 from stpairs_core.errors import BadFile
 from stpairs_core.registry import find_backend
@@ -47,6 +47,7 @@ class Train:
         backend = find_backend(self.backend)
         short_side = short_side_for(self.spec.mining.volume)
         videos = open_reported(self.videos, short_side, self.output, self.tolerate_damage)
+        miner_reported(videos, self.spec.mining, self.spec.seed, self.output)  # what cannot be mined ends it here
         with stop_on_signals() as stop:
             result = train(
                 self.spec,
