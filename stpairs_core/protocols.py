@@ -47,7 +47,10 @@ class Learner(Protocol):
         """True: `step` gets volumes as cut and applies the plan's F1 and F2 itself. False: it gets them applied."""
 
     def step(self, plan: PairPlan, volumes: NDArray[np.uint8]) -> SupportsFloat:
-        """Learn from one step's pairs, (B, 2, T, H, W, 3); returns the loss."""
+        """Learn from one step's pairs, (B, 2, T, H, W, 3); returns the loss.
+
+        `volumes` is lent: the loop fills the same memory again once `step` has returned.
+        """
 
     def score(self, volumes: NDArray[np.uint8]) -> NDArray[np.float32]:
         """(B, 2, T, H, W, 3) -> (B,): the more positive, the more "same video"."""

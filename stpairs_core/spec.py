@@ -1,5 +1,6 @@
 """The values that pass between the rooms: frozen, checked when made, with no behaviour of their own."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -114,7 +115,7 @@ class NetworkSpec:
     """In the fully connected layers, except after the output."""
 
     def __post_init__(self) -> None:
-        if self.width <= 0:
+        if not 0 < self.width < math.inf:
             raise InvalidSpec(f"width must be positive, not {self.width}")
         if not 0.0 <= self.dropout < 1.0:
             raise InvalidSpec(f"dropout must lie in [0, 1), not {self.dropout}")
@@ -134,10 +135,10 @@ class LearningSpec:
     """λ."""
 
     def __post_init__(self) -> None:
-        if self.learning_rate <= 0:
+        if not 0 < self.learning_rate < math.inf:
             raise InvalidSpec(f"learning_rate must be positive, not {self.learning_rate}")
-        if self.penalty_weight < 0:
-            raise InvalidSpec(f"penalty_weight must not be negative, not {self.penalty_weight}")
+        if not 0 <= self.penalty_weight < math.inf:
+            raise InvalidSpec(f"penalty_weight must be finite and not negative, not {self.penalty_weight}")
 
 
 @dataclass(frozen=True, slots=True)

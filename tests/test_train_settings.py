@@ -84,9 +84,9 @@ def test_the_paper_preset_is_the_paper() -> None:
     assert (learning.hinge, learning.penalty, learning.penalty_weight) == ("pairs", "norm", 0.0005)
 
 
-def test_the_default_preset_keeps_the_papers_pairs_and_hinge() -> None:
+def test_the_default_preset_keeps_the_papers_changes_batch_and_penalty() -> None:
     mining, learning = preset("default").mining, preset("default").learning
-    assert replace(mining, volume=VolumeShape()) == MiningSpec()
+    assert replace(mining, volume=VolumeShape(), positive_ratio=0.3) == MiningSpec()
     assert (learning.penalty, learning.penalty_weight) == ("norm", 0.0005)
 
 

@@ -1,6 +1,5 @@
 """`stpairs mine`: the pair plans of some steps, for any program to use."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -11,6 +10,7 @@ import tyro
 
 from stpairs_core.cli.opening import miner_reported, open_reported, short_side_for
 from stpairs_core.cli.output import Output
+from stpairs_core.durable import whole
 from stpairs_core.spec import MiningSpec, PairPlan
 
 
@@ -52,13 +52,8 @@ class Mine:
         columns["names"] = np.array(videos.paths)
         columns["shape"] = np.array([volume.frames, volume.height, volume.width], np.int32)
         columns["channels"] = np.array(self.mining.channels)
-        partial = self.out.with_name(self.out.name + ".partial")
-        try:
-            with partial.open("wb") as file:
-                np.savez_compressed(file, allow_pickle=False, **columns)
-            os.replace(partial, self.out)
-        finally:
-            partial.unlink(missing_ok=True)
+        with whole(self.out) as unfinished, unfinished.open("wb") as file:
+            np.savez_compressed(file, allow_pickle=False, **columns)
         pairs = len(columns["label"])
         self.output.say(f"{self.out}: {self.steps} steps, {pairs} pairs, from {len(videos)} videos")
         return {"out": str(self.out), "steps": self.steps, "pairs": pairs, "videos": len(videos)}
