@@ -35,10 +35,12 @@ from stpairs_core.registry import find_backend
 from stpairs_core.spec import TrainSpec
 from stpairs_core.train import PRESETS, open_run, preset, progress_for, train
 from stpairs_core.videos import ArraySource, open_videos
-from stpairs_core.videos.synthetic import ACTIONS, SyntheticSpec, arrays
+from stpairs_core.videos.synthetic import SyntheticSpec, arrays
 
-TRAINING, UNSEEN = 360, 240
+TRAINING, UNSEEN = 900, 240
 """Synthetic videos to train on, a share of them held out for pairs, and others to read factors of."""
+ACTIONS = ("translate", "rotate", "bounce", "zoom", "shake")
+"""Those that differ at a glance; `--actions` takes others, such as all seven."""
 WORLD = SyntheticSpec(videos=TRAINING, height=56, width=74, actions=ACTIONS)
 """Frames of the size that `stpairs train` scales to for volumes of 48x48."""
 UNSEEN_SEED = 1_000_000
@@ -60,10 +62,12 @@ def recipes() -> dict[str, TrainSpec]:
     return {
         "default": default,
         "paper": small(paper, steps=default.steps),
+        "paper, batch norm, compare head": small(paper, network={"norm": "batch", "head": "compare"}),
         "default, RGB": small(default, network={"input": "rgb"}),
         "default, no batch norm": small(default, network={"norm": "none"}),
         "default, concat head": small(default, network={"head": "concat"}),
-        "default, pairs of the plan only": small(default, learning={"hinge": "pairs"}, mining={"positive_ratio": 0.3}),
+        "default, dropout 0.5": small(default, network={"dropout": 0.5}),
+        "default, plan's pairs only": small(default, learning={"hinge": "pairs"}, mining={"positive_ratio": 0.3}),
     }
 
 
@@ -78,12 +82,13 @@ class World:
     groups: Sequence[int] | None = None
 
 
-def synthetic_world(seed: int) -> World:
-    """Labelled synthetic actions, other ones for every seed."""
-    videos, _ = arrays(WORLD, seed)
-    unseen, known = arrays(replace(WORLD, videos=UNSEEN), UNSEEN_SEED + seed)
+def synthetic_world(seed: int, actions: Sequence[str]) -> World:
+    """Labelled synthetic actions, other videos for every seed."""
+    spec = replace(WORLD, actions=tuple(actions))
+    videos, _ = arrays(spec, seed)
+    unseen, known = arrays(replace(spec, videos=UNSEEN), UNSEEN_SEED + seed)
     factors = {name: [asdict(factor)[name] for factor in known] for name in FACTORS}
-    return World("synthetic actions", ArraySource(videos), ArraySource(unseen), factors)
+    return World(f"{len(actions)} synthetic actions", ArraySource(videos), ArraySource(unseen), factors)
 
 
 def real_world(folder: Path, short_side: int) -> World:
@@ -143,6 +148,7 @@ def machine() -> dict[str, Any]:
         "date": datetime.now(UTC).date().isoformat(),
         "commit": head.stdout.strip() or "unknown",
         "cores": os.cpu_count(),
+        "threads": int(os.environ.get("OMP_NUM_THREADS", os.cpu_count() or 1)),
         "processor": platform.machine(),
         "versions": {name: version(name) for name in ("stpairs", "torch", "numpy", "numba")},
     }
@@ -186,6 +192,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--recipes", nargs="+", default=list(PRESETS), choices=list(recipes()))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--actions", nargs="+", default=list(ACTIONS), help="synthetic actions")
     parser.add_argument("--steps", type=int, default=None, help="instead of the recipe's own")
     parser.add_argument("--real", type=Path, default=None, help="a folder of real clips, labelled by their folders")
     parser.add_argument("--out", type=Path, default=Path("results.jsonl"), help="JSON lines are added here")
@@ -199,7 +206,7 @@ def main() -> None:
             spec = replace(recipes()[name], seed=seed)
             spec = spec if asked.steps is None else replace(spec, steps=asked.steps)
             short_side = round(spec.mining.volume.height * 128 / 112)
-            world = synthetic_world(seed) if asked.real is None else real_world(asked.real, short_side)
+            world = synthetic_world(seed, asked.actions) if asked.real is None else real_world(asked.real, short_side)
             line = measure(name, spec, world)
             with asked.out.open("a") as file:
                 file.write(json.dumps(line) + "\n")

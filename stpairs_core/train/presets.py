@@ -9,6 +9,7 @@ PRESETS: dict[str, TrainSpec] = {
         mining=MiningSpec(volume=VolumeShape(16, 48, 48), positive_ratio=1.0),
         network=NetworkSpec(width=1 / 8, input="residual", norm="batch", head="compare", dropout=0.0),
         learning=LearningSpec(hinge="dense", learning_rate=1e-3),
+        steps=2400,
     ),
     # Section 3: Adam, batches of 10, 30-70; everything else as printed, too. The learning rate is ours.
     "paper": TrainSpec(),

@@ -109,7 +109,7 @@ def _lay(factors: Factors, spec: SyntheticSpec, looks: Looks) -> _Ground:
     size = np.array([2 * spec.height, 2 * spec.width], np.float32)
     picture = canvas(factors.background, 2 * spec.height, 2 * spec.width, looks)
     step = np.array(step_of(factors.drift)[::-1], np.float32)
-    return _Ground(picture, size * looks.many(2), -step * np.float32(looks.one(0.4, 1.1)))
+    return _Ground(picture, size * looks.many(2), -step * np.float32(looks.one(0.1, 0.35)))
 
 
 def _light(frames: int, looks: Looks) -> Floats:
