@@ -1,7 +1,7 @@
 """What each training recipe learns, on synthetic actions and on real clips: the experiments of docs/training.md.
 
     python benchmarks/recipes.py --recipes default paper --seeds 0 1 2 --out results.jsonl
-    python benchmarks/recipes.py --recipes default --seeds 0 1 2 --real FOLDER --out results.jsonl
+    python benchmarks/recipes.py --recipes default --seeds 0 1 2 --real VIDEOS --out results.jsonl
     python benchmarks/recipes.py --table results.jsonl
 
 Each run trains on unlabelled videos through `stpairs_core.train`, measures pairs of videos that were held out, and
@@ -101,11 +101,12 @@ def knows(encoder: Encoder, world: World) -> dict[str, Any]:
     """What the features of the unseen videos know."""
     rows = fitting(world.unseen.extents, encoder.shape)
     counts = {name: {v: list(values).count(v) for v in values} for name, values in world.factors.items()}
-    rows = np.array([r for r in rows if all(counts[n][v[r]] > 1 for n, v in world.factors.items())], np.intp)
+    # A clip without a label, or alone of its kind, has no neighbour that could be right.
+    rows = np.array([r for r in rows if all(v[r] and counts[n][v[r]] > 1 for n, v in world.factors.items())], np.intp)
     vectors = embed(encoder, world.unseen, videos=rows)
     known = {name: [values[row] for row in rows] for name, values in world.factors.items()}
-    every = np.arange(len(rows))
-    table = factor_table({"probe": vectors}, known, every[: len(rows) // 2], every[len(rows) // 2 :])
+    every = np.arange(len(rows))  # every second row: clips are listed class by class
+    table = factor_table({"probe": vectors}, known, every[::2], every[1::2])
     return {
         "videos": len(rows),
         "neighbour": {name: neighbour_accuracy(vectors, values) for name, values in known.items()},
@@ -194,7 +195,9 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--actions", nargs="+", default=list(ACTIONS), help="synthetic actions")
     parser.add_argument("--steps", type=int, default=None, help="instead of the recipe's own")
-    parser.add_argument("--real", type=Path, default=None, help="a folder of real clips, labelled by their folders")
+    parser.add_argument(
+        "--real", type=Path, default=None, help="real clips: a folder of labelled folders, or a manifest"
+    )
     parser.add_argument("--out", type=Path, default=Path("results.jsonl"), help="JSON lines are added here")
     parser.add_argument("--table", type=Path, default=None, help="print the lines of this file as Markdown, and end")
     asked = parser.parse_args()
