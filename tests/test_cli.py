@@ -236,3 +236,14 @@ def test_an_interrupted_run_continues_to_the_same_weights(videos: Path, tmp_path
 def _steps(run: Path) -> list[int]:
     metrics = run / "metrics.jsonl"
     return [json.loads(line)["step"] for line in metrics.read_text().splitlines()] if metrics.exists() else []
+
+
+def test_the_demo_does_the_whole_job_on_my_videos(
+    videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answer = said(capsys, "demo", "--videos", videos, "--out", tmp_path, "--steps", "2")
+    page = Path(str(answer["page"]))
+    assert page.read_text().count("data:image/webp") > 4
+    assert answer["queries"] == 4  # a quarter of fourteen
+    for name in ("encoder.onnx", "untrained.onnx", "encoder.parquet", "run/model.safetensors"):
+        assert (page.parent / name).exists()

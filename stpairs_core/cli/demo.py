@@ -18,13 +18,15 @@ from stpairs_core.index import nearest_others
 from stpairs_core.protocols import Learner
 from stpairs_core.registry import find_backend, find_runtime
 from stpairs_core.spec import TrainSpec
-from stpairs_core.train import load_config, open_run, preset, stop_on_signals, train
+from stpairs_core.train import TrainResult, load_config, open_run, preset, stop_on_signals, train
 from stpairs_core.videos import Videos
-from stpairs_core.videos.synthetic import SyntheticSpec, write_videos
+from stpairs_core.videos.synthetic import TABLE, SyntheticSpec, write_videos
 
+SYNTHETIC = SyntheticSpec(videos=300, actions=("translate", "rotate", "bounce", "zoom", "shake"))
+"""Five actions that differ at a glance."""
 QUERIES = 8
 """Rows on the page."""
-NEIGHBOURS = 5
+NEIGHBOURS = 4
 """Videos beside each query."""
 
 
@@ -39,116 +41,114 @@ class Demo:
     videos: Path | None = None
     """A folder of your own; the names of its subfolders are taken for labels."""
     out: Path = Path("demo")
-    """Where everything goes: videos, run, encoder, features, page."""
-    steps: int = 600
-    """Training steps; a few minutes on two cores."""
+    """Where everything goes, in a folder of the videos' name: run, encoder, features, page."""
+    steps: int = 1200
+    """Training steps; some minutes on two cores."""
     seed: int = 0
     """Of everything that is drawn."""
     output: Annotated[Output, tyro.conf.arg(name="")] = Output()
 
     def run(self) -> Mapping[str, object]:
         """Do it and say what was found."""
-        self.out.mkdir(parents=True, exist_ok=True)
-        spec = replace(preset("default"), steps=self.steps, seed=self.seed, held_out=0.25, evaluate_every=200)
-        path = self._synthetic() if self.videos is None else self.videos
+        self._folder.mkdir(parents=True, exist_ok=True)
+        spec = replace(preset("default"), steps=self.steps, seed=self.seed, held_out=0.25)
         self.output.note("1/4  opening the videos")
+        path = self._synthetic() if self.videos is None else self.videos
         videos = open_reported(path, short_side_for(spec.mining.volume), self.output)
         miner_reported(videos, spec.mining, spec.seed, self.output)
-        self.output.note("2/4  training: is it the same video, or another?")
-        run = self.out / "run"
+        self.output.note("2/4  training: do two volumes come from one video, or from two?")
+        result = self._train(spec, videos, path)
+        if result.interrupted:
+            self.output.say(f"stopped at step {result.step}; the same command continues")
+            return {"interrupted": True}
+        self.output.note("3/4  exporting, and embedding through ONNX Runtime")
+        run = self._folder / "run"
+        learned = self._embed("encoder", open_run(run, device="cpu")[0], videos)
+        untrained = self._embed("untrained", find_backend("torch").learner(spec.learner, "cpu"), videos)
+        self.output.note("4/4  searching")
+        held_out = np.flatnonzero(np.isin(learned.paths, load_config(run).held_out))
+        facts = {
+            "videos": f"{len(learned.paths)}, of which {len(held_out)} were held out of training",
+            "training": f"{spec.steps} steps of {spec.mining.pairs} pairs of volumes of {spec.mining.volume}",
+            "held-out pairs told apart (AUC)": f"{result.auc:.3f}; 0.5 is guessing" if result.auc else "not measured",
+        }
+        queries = held_out if len(held_out) else np.arange(len(learned.paths))
+        counts = {"learned": same_label(learned, queries), "untrained": same_label(untrained, queries)}
+        if len(set(learned.labels)) > 1:
+            for name, right in counts.items():
+                facts[f"nearest video has the query's label, {name}"] = f"{right} of {len(queries)}"
+        page = self._write_page(videos, learned, queries, facts)
+        for name, fact in facts.items():
+            self.output.say(f"{name}: {fact}")
+        self.output.say(f"look at {page}")
+        return {"page": str(page), "auc": result.auc, "queries": len(queries), "same_label": counts}
+
+    @property
+    def _folder(self) -> Path:
+        return self.out / ("synthetic" if self.videos is None else self.videos.resolve().stem)
+
+    def _synthetic(self) -> Path:
+        folder = self._folder / f"videos-{self.seed}"
+        if (folder / TABLE).exists():  # it comes last, so all videos are whole
+            return folder / TABLE
+        with self.output.progress().counting("making synthetic videos") as count:
+            return write_videos(folder, SYNTHETIC, self.seed, on_progress=count)
+
+    def _embed(self, name: str, learner: Learner, videos: Videos) -> Features:
+        """Features through the exported graph, not through the network that was trained."""
+        path = self._folder / f"{name}.onnx"
+        runtime = find_runtime("onnx")
+        runtime.publish(learner, path)
+        encoder = runtime.encoder(path, "auto")
+        features = embed_reported(encoder, videos, recipe_of(path, encoder), self.output)
+        features.save(self._folder / f"{name}.parquet")
+        return features
+
+    def _train(self, spec: TrainSpec, videos: Videos, path: Path) -> TrainResult:
         with stop_on_signals() as stop:
-            result = train(
+            return train(
                 spec,
                 videos,
                 find_backend("torch"),
-                run,
+                self._folder / "run",
                 groups=videos.groups,
                 names=videos.paths,
                 describe={"videos": str(path.resolve())},
                 progress=self.output.progress(),
                 stop=stop,
             )
-        if result.interrupted:
-            self.output.say(f"stopped at step {result.step}; the same command continues")
-            return {"interrupted": True}
-        self.output.note("3/4  exporting, and embedding through ONNX Runtime")
-        learned = self._embed("encoder", open_run(run, device="cpu")[0], videos)
-        fresh = find_backend("torch").learner(spec.learner, "cpu")
-        untrained = self._embed("untrained", fresh, videos)
-        self.output.note("4/4  searching")
-        unseen = _rows(learned, load_config(run).held_out)
-        return self._tell(videos, learned, untrained, unseen, result.auc, spec)
 
-    def _synthetic(self) -> Path:
-        folder = self.out / "videos"
-        with self.output.progress().counting("making synthetic videos") as count:
-            return write_videos(folder, SyntheticSpec(videos=240), self.seed, on_progress=count)
-
-    def _embed(self, name: str, learner: Learner, videos: Videos) -> Features:
-        """Features through the exported graph, not through the network that was trained."""
-        path = self.out / f"{name}.onnx"
-        runtime = find_runtime("onnx")
-        runtime.publish(learner, path)
-        encoder = runtime.encoder(path, "auto")
-        features = embed_reported(encoder, videos, recipe_of(path, encoder), self.output)
-        features.save(self.out / f"{name}.parquet")
-        return features
-
-    def _tell(
-        self,
-        videos: Videos,
-        learned: Features,
-        untrained: Features,
-        unseen: NDArray[np.intp],
-        auc: float | None,
-        spec: TrainSpec,
-    ) -> Mapping[str, object]:
-        found = neighbours(learned, unseen)
-        facts = {
-            "videos": f"{len(learned.paths)}, {len(unseen)} of them never trained on",
-            "volumes": f"{spec.mining.volume}, {spec.steps} steps of {spec.mining.pairs} pairs",
-            "held-out pairs told apart (AUC)": "not measured" if auc is None else f"{auc:.3f}; 0.5 is guessing",
-        }
-        counts = {
-            name: [same_label(features, unseen), len(unseen)]
-            for name, features in (("learned", learned), ("untrained", untrained))
-        }
-        if len(set(learned.labels)) > 1:
-            for name, (right, total) in counts.items():
-                facts[f"nearest neighbour has the query's label, {name}"] = f"{right} of {total}"
-        page = self.out / "page.html"
-        chosen = np.linspace(0, len(unseen) - 1, min(QUERIES, len(unseen))).round().astype(int)
-        rows = [_page_row(videos, learned, unseen[i], *found[i]) for i in chosen]
+    def _write_page(
+        self, videos: Videos, features: Features, queries: NDArray[np.intp], facts: Mapping[str, str]
+    ) -> Path:
+        chosen = queries[np.linspace(0, len(queries) - 1, min(QUERIES, len(queries))).round().astype(int)]
+        found = zip(chosen.tolist(), neighbours(features, chosen), strict=True)
+        rows = [_page_row(videos, features, query, near) for query, near in found]
+        page = self._folder / "page.html"
         write_page(page, "What the encoder finds alike", rows, facts)
-        for name, fact in facts.items():
-            self.output.say(f"{name}: {fact}")
-        self.output.say(f"look at {page}")
-        return {"page": str(page), "auc": auc, "encoder": str(self.out / "encoder.onnx"), "nearest_label": counts}
+        return page
 
 
-def neighbours(features: Features, queries: NDArray[np.intp]) -> list[tuple[list[int], list[float]]]:
+Near = list[tuple[int, float]]
+"""Rows and their distances, nearest first."""
+
+
+def neighbours(features: Features, queries: NDArray[np.intp]) -> list[Near]:
     """For each query row, the rows of its nearest other videos and how far they are."""
     order, distances = nearest_others(features.vectors, NEIGHBOURS)
-    return [(order[query].tolist(), distances[query].tolist()) for query in queries]
+    return [list(zip(order[query].tolist(), distances[query].tolist(), strict=True)) for query in queries]
 
 
 def same_label(features: Features, queries: NDArray[np.intp]) -> int:
     """How many of the queries have the label of their nearest other video."""
     pairs = zip(queries, neighbours(features, queries), strict=True)
-    return sum(features.labels[query] == features.labels[rows[0]] for query, (rows, _) in pairs)
+    return sum(features.labels[query] == features.labels[near[0][0]] for query, near in pairs)
 
 
-def _rows(features: Features, names: tuple[str, ...]) -> NDArray[np.intp]:
-    """Rows of the held-out videos; all rows where nothing was held out."""
-    held = np.flatnonzero(np.isin(features.paths, names))
-    return held if len(held) else np.arange(len(features.paths))
-
-
-def _page_row(videos: Videos, features: Features, query: int, rows: list[int], distances: list[float]) -> Row:
+def _page_row(videos: Videos, features: Features, query: int, near: Near) -> Row:
     def card(row: int, note: str) -> Card:
         video = videos.paths.index(features.paths[row])
         frames = videos.read(video, 0, min(CLIP, int(videos.extents[video, 0])))
         return Card(features.paths[row], features.labels[row], note, frames)
 
-    cards = [card(row, f"distance {far:.3f}") for row, far in zip(rows, distances, strict=True)]
-    return Row(card(int(query), "query, never trained on"), cards)
+    return Row(card(query, "the query"), [card(row, f"distance {far:.3f}") for row, far in near])

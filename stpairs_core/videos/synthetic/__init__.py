@@ -17,7 +17,7 @@ from stpairs_core.videos.synthetic.factors import (
     SyntheticSpec,
     draw,
 )
-from stpairs_core.videos.synthetic.files import read_table, write_videos
+from stpairs_core.videos.synthetic.files import TABLE, read_table, write_videos
 from stpairs_core.videos.synthetic.render import arrays, render
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "HEADINGS",
     "KINDS",
     "SPEEDS",
+    "TABLE",
     "TEXTURES",
     "Factors",
     "SyntheticSpec",
