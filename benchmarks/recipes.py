@@ -57,12 +57,14 @@ def small(spec: TrainSpec, **changes: Any) -> TrainSpec:
 
 
 def recipes() -> dict[str, TrainSpec]:
-    """Every recipe that is compared: the two presets, and the default with one thing changed."""
+    """Every recipe that is compared: the two presets, and steps on the way from one to the other."""
     default, paper = preset("default"), preset("paper")
     return {
         "default": default,
         "paper": small(paper, steps=default.steps),
-        "paper, batch norm, compare head": small(paper, network={"norm": "batch", "head": "compare"}),
+        "paper, batch norm, compare head": small(
+            paper, steps=default.steps, network={"norm": "batch", "head": "compare"}
+        ),
         "default, RGB": small(default, network={"input": "rgb"}),
         "default, no batch norm": small(default, network={"norm": "none"}),
         "default, concat head": small(default, network={"head": "concat"}),

@@ -59,6 +59,9 @@ class PairMiner:
         sizes = _checked_extents(extents)
         fitting = boxes.fits(sizes, spec.volume)
         rows, first, size = _by_group(np.flatnonzero(fitting), len(sizes), groups)
+        self._group = None if groups is None else np.full(len(sizes), -1, np.int32)
+        if self._group is not None:
+            self._group[rows] = first  # the first row of a group is its number
         thresholds, chances = _events(sizes[rows], spec)
         videos = np.empty((len(rows), 8), np.uint64)
         videos[:, _VIDEO] = rows
@@ -96,7 +99,8 @@ class PairMiner:
         positive = pairs % np.uint64(self.spec.pairs) < np.uint64(self.positives)
         label = np.where(positive, np.int8(1), np.int8(-1))
         recolor, flip = changed
-        return PairPlan(video, origin, flip, recolor, color, label, self.spec.volume, self.spec.channels)
+        group = None if self._group is None else self._group[video]
+        return PairPlan(video, origin, flip, recolor, color, label, self.spec.volume, self.spec.channels, group)
 
     def pair(self, index: int) -> PairPlan:
         """One row, the pair of that index: row `index % B` of step `index // B`; none if it is not drawn."""

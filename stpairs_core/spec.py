@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,17 @@ from stpairs_core.errors import InvalidSpec
 
 Channels = Literal["h", "sv", "hsv"]
 """Which of hue, saturation and value F1 adds its offset to."""
+
+
+def _check_kinds(spec: Any) -> None:
+    """An `InvalidSpec` for a word that is no choice, or a number that is not whole where one must be."""
+    for name, kind in get_type_hints(type(spec)).items():
+        value = getattr(spec, name)
+        choices = get_args(kind) if get_origin(kind) is Literal else ()
+        if choices and value not in choices:
+            raise InvalidSpec(f"{name} must be one of {', '.join(map(repr, choices))}, not {value!r}")
+        if kind is int and (isinstance(value, bool) or not isinstance(value, int | np.integer)):
+            raise InvalidSpec(f"{name} must be a whole number, not {value!r}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +36,7 @@ class VolumeShape:
     """Columns."""
 
     def __post_init__(self) -> None:
+        _check_kinds(self)
         if min(self.frames, self.height, self.width) < 1:
             raise InvalidSpec(f"a volume needs at least one voxel on each axis, not {self}")
 
@@ -58,6 +70,7 @@ class MiningSpec:
     """Run the negative loop to N_n, as printed, and not to B: fewer negatives."""
 
     def __post_init__(self) -> None:
+        _check_kinds(self)
         if self.pairs < 1:
             raise InvalidSpec(f"a step needs at least one pair, not {self.pairs}")
         for name in ("positive_ratio", "recolor_probability", "flip_probability"):
@@ -90,6 +103,8 @@ class PairPlan:
     """Of every volume in the plan."""
     channels: Channels = "hsv"
     """Where F1 adds its offset."""
+    group: NDArray[np.int32] | None = None
+    """(B, 2): a number for the group of each volume's video; None: every video is a group by itself."""
 
     def __len__(self) -> int:
         return len(self.label)
@@ -115,6 +130,7 @@ class NetworkSpec:
     """In the fully connected layers, except after the output."""
 
     def __post_init__(self) -> None:
+        _check_kinds(self)
         if not 0 < self.width < math.inf:
             raise InvalidSpec(f"width must be positive, not {self.width}")
         if not 0.0 <= self.dropout < 1.0:
@@ -126,7 +142,7 @@ class LearningSpec:
     """The objective of Eqn. 2 and the optimizer."""
 
     hinge: Literal["pairs", "dense"] = "pairs"
-    """The pairs of the plan alone, or also every other pair that their members form."""
+    """The pairs of the plan alone, or also every further negative that their members form across rows."""
     learning_rate: float = 1e-4
     """Adam's step size; the paper does not print it."""
     penalty: Literal["norm", "squared"] = "norm"
@@ -135,6 +151,7 @@ class LearningSpec:
     """λ."""
 
     def __post_init__(self) -> None:
+        _check_kinds(self)
         if not 0 < self.learning_rate < math.inf:
             raise InvalidSpec(f"learning_rate must be positive, not {self.learning_rate}")
         if not 0 <= self.penalty_weight < math.inf:
@@ -148,18 +165,23 @@ class LearnerSpec:
     volume: VolumeShape = VolumeShape()
     """Size of the volumes it will be given."""
     network: NetworkSpec = NetworkSpec()
+    """What is learned."""
     learning: LearningSpec = LearningSpec()
+    """How it is learned."""
     seed: int = 0
     """Of initial weights and dropout, the only things that a backend draws."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrainSpec:
-    """One training run: what is mined, what learns, for how long."""
+    """One training run: what is mined, what learns, for how long. `TrainSpec()` is the paper's."""
 
     mining: MiningSpec = MiningSpec()
+    """Which pairs."""
     network: NetworkSpec = NetworkSpec()
+    """What is learned."""
     learning: LearningSpec = LearningSpec()
+    """How it is learned."""
     steps: int = 2000
     """Steps in all, those of earlier sittings included."""
     seed: int = 0
@@ -174,6 +196,7 @@ class TrainSpec:
     """Threads that prepare volumes ahead. The pairs are the same for any number."""
 
     def __post_init__(self) -> None:
+        _check_kinds(self)
         for name in ("steps", "evaluate_every", "save_every", "workers"):
             if getattr(self, name) < 1:
                 raise InvalidSpec(f"{name} must be at least 1, not {getattr(self, name)}")

@@ -152,6 +152,8 @@ def test_bad_input_is_one_sentence(videos: Path, tmp_path: Path, capsys: pytest.
     assert "empty" in refused(capsys, "train", empty, "--out", out, *TRAIN)
     assert "texts" in refused(capsys, "train", texts, "--out", out, *TRAIN)
     assert "need two videos" in refused(capsys, "train", one, "--out", out, *TRAIN)
+    assert "need two videos" in refused(capsys, "train", one, "--out", out)  # whatever the preset
+    assert "need two videos" in refused(capsys, "train", one, "--out", out, "--preset", "paper", *VOLUME)
     assert "16x32x32" in refused(capsys, "train", short, "--out", out, *TRAIN)
     assert not out.exists()
 
@@ -192,6 +194,10 @@ def test_a_full_disk_is_said_before_anything_starts(
 def test_wrong_usage_exits_with_2(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(argv) == 2
     assert "Traceback" not in capsys.readouterr().err
+
+
+def test_no_steps_are_refused(videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "at least 1" in refused(capsys, "mine", videos, "--out", tmp_path / "plan.npz", "--steps", "0")
 
 
 def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:

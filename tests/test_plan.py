@@ -278,3 +278,16 @@ def test_the_largest_extents_stay_inside() -> None:
     assert plan.origin.max() > 2**30
     same = plan.label == 1
     assert disjoint(plan.origin[same, 0], plan.origin[same, 1], plan.shape).all()
+
+
+def test_a_plan_says_the_group_of_each_volume() -> None:
+    extents = [(40, 20, 20)] * 4
+    spec = MiningSpec(VolumeShape(8, 8, 8), pairs=50)
+    assert PairMiner(extents, spec, 0).plan(0).group is None
+    names = ["a", "b", None, "b"]
+    plan = PairMiner(extents, spec, 0, names).plan(0)
+    assert plan.group is not None
+    known = {0: "a", 1: "b", 2: "alone", 3: "b"}
+    numbers = {(known[int(v)], int(g)) for v, g in zip(plan.video.ravel(), plan.group.ravel(), strict=True)}
+    assert len(numbers) == 3  # one number a group
+    assert not (plan.group[plan.label < 0, 0] == plan.group[plan.label < 0, 1]).any()

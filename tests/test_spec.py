@@ -24,6 +24,12 @@ NAN = float("nan")
         lambda: NetworkSpec(dropout=1.0),
         lambda: LearningSpec(learning_rate=NAN),
         lambda: LearningSpec(penalty_weight=-1.0),
+        lambda: VolumeShape(16.5, 8, 8),  # type: ignore[arg-type]
+        lambda: MiningSpec(pairs=2.5),  # type: ignore[arg-type]
+        lambda: MiningSpec(augment="negative"),  # type: ignore[arg-type]
+        lambda: MiningSpec(channels="s"),  # type: ignore[arg-type]
+        lambda: NetworkSpec(head="comapre"),  # type: ignore[arg-type]
+        lambda: LearningSpec(hinge="Dense"),  # type: ignore[arg-type]
         lambda: TrainSpec(steps=0),
         lambda: TrainSpec(held_out=1.0),
     ],

@@ -1,5 +1,7 @@
 """The hinge and the penalty, value and gradient, against NumPy in float64."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -76,13 +78,22 @@ def test_a_step_without_both_classes_is_refused_with_the_numbers(label: int, cou
         balanced_coefficients(np.full(4, label, np.int8))
 
 
-def test_dense_labels_say_for_every_two_members_whether_their_video_is_the_same() -> None:
+def test_off_the_diagonal_only_different_videos_count() -> None:
     labels = dense_labels(plan_of([(4, 4), (7, 4), (7, 9)]))
-    np.testing.assert_array_equal(labels, [[1, 1, -1], [-1, -1, -1], [-1, -1, -1]])
-    assert labels.dtype == np.int8
+    # Row: first member. Column: second member, of videos 4, 4, 9.
+    assert labels.tolist() == [[1, 0, -1], [-1, -1, -1], [-1, -1, -1]]
 
 
-@settings(deadline=None)  # the first call loads parts of torch
+def test_no_negative_lies_within_a_group() -> None:
+    plan = plan_of([(0, 0), (1, 1), (2, 3)])
+    grouped = replace(plan, group=np.array([[5, 5], [5, 5], [6, 5]], np.int32))
+    assert dense_labels(grouped).tolist() == [[1, 0, 0], [0, 1, 0], [-1, -1, -1]]
+
+
+def test_what_counts_for_nothing_has_no_weight() -> None:
+    assert balanced_coefficients(np.array([[1, 0], [-1, -1]], np.int8)).tolist() == [[1.0, 0.0], [0.5, 0.5]]
+
+
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=8))
 def test_the_diagonal_of_the_dense_labels_is_the_plan(videos: list[tuple[int, int]]) -> None:
     plan = plan_of(videos)

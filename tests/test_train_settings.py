@@ -87,6 +87,7 @@ def test_the_paper_preset_is_the_paper() -> None:
 def test_the_default_preset_keeps_the_papers_changes_batch_and_penalty() -> None:
     mining, learning = preset("default").mining, preset("default").learning
     assert replace(mining, volume=VolumeShape(), positive_ratio=0.3) == MiningSpec()
+    assert 0 < mining.positive_ratio * mining.pairs <= mining.pairs - 1  # every step has both classes
     assert (learning.penalty, learning.penalty_weight) == ("norm", 0.0005)
 
 

@@ -12,18 +12,17 @@ from stpairs_core.spec import LearningSpec, PairPlan
 
 
 def balanced_coefficients(labels: NDArray[np.int8]) -> NDArray[np.float32]:
-    """C_i of Eqn. 2, shaped as `labels`: 1/N_p where the label is +1 and 1/N_n where it is -1.
+    """C_i of Eqn. 2, shaped as `labels`: 1/N_p where the label is +1, 1/N_n where it is -1, and 0 where it is 0.
 
     Labels without both classes have no such coefficients: `InvalidSpec`.
     """
-    positives = int((labels > 0).sum())
-    negatives = labels.size - positives
+    positives, negatives = int((labels > 0).sum()), int((labels < 0).sum())
     if not positives or not negatives:
         raise InvalidSpec(
             f"the hinge needs both classes in every step, but this one has {positives} positive and {negatives} "
             f"negative pairs; change positive_ratio or pairs"
         )
-    return np.where(labels > 0, 1 / positives, 1 / negatives).astype(np.float32)
+    return np.select([labels > 0, labels < 0], [1 / positives, 1 / negatives]).astype(np.float32)
 
 
 def balanced_hinge(scores: Tensor, labels: Tensor, coefficients: Tensor) -> Tensor:
@@ -32,13 +31,15 @@ def balanced_hinge(scores: Tensor, labels: Tensor, coefficients: Tensor) -> Tens
 
 
 def dense_labels(plan: PairPlan) -> NDArray[np.int8]:
-    """(B, B): +1 where first member i and second member j come from the same video, -1 elsewhere.
+    """(B, B): the label of first member i with second member j; its diagonal is the plan's own labels.
 
-    Its diagonal holds the plan's own pairs. Off the diagonal two volumes of one video may overlap, which the plan
-    forbids for its own pairs.
+    Off the diagonal, -1 where the two come from different videos, and from different groups where there are any; 0,
+    which counts for nothing, elsewhere: two volumes of one video there may meet, which Algorithm 1 forbids.
     """
-    same = plan.video[:, 0, None] == plan.video[None, :, 1]
-    return np.where(same, 1, -1).astype(np.int8)
+    group = plan.video if plan.group is None else plan.group
+    labels = np.where(group[:, 0, None] == group[None, :, 1], 0, -1).astype(np.int8)
+    np.fill_diagonal(labels, plan.label)
+    return labels
 
 
 def frobenius_norm(tensors: Iterable[Tensor]) -> Tensor:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, cast
 
 import numpy as np
 import tyro
@@ -11,6 +11,7 @@ import tyro
 from stpairs_core.cli.opening import miner_reported, open_reported, short_side_for
 from stpairs_core.cli.output import Output
 from stpairs_core.durable import whole
+from stpairs_core.errors import InvalidSpec
 from stpairs_core.spec import MiningSpec, PairPlan
 
 
@@ -20,7 +21,8 @@ class Mine:
 
     A plan says which volumes make the pairs and how each is changed; it holds no pixels. The same videos, seed and
     settings give the same bytes. Columns, one row a pair: step, video (2), origin (2x3: t, y, x), flip (2),
-    recolor (2), color (2x3: offset, exponent, scale), label; and the names of the videos.
+    recolor (2), color (2x3: offset, exponent, scale), label, group (2) where the videos have groups; and, once, the
+    names of the videos, the shape of the volumes and where F1 adds its offset (channels).
     """
 
     videos: tyro.conf.Positional[Path]
@@ -38,6 +40,8 @@ class Mine:
 
     def run(self) -> Mapping[str, object]:
         """Mine and write."""
+        if self.steps < 1:
+            raise InvalidSpec(f"steps must be at least 1, not {self.steps}")
         short_side = short_side_for(self.mining.volume)
         videos = open_reported(self.videos, short_side, self.output, self.tolerate_damage)
         miner = miner_reported(videos, self.mining, self.seed, self.output)
@@ -45,7 +49,7 @@ class Mine:
         columns = {
             field.name: np.concatenate([getattr(plan, field.name) for plan in plans])
             for field in fields(PairPlan)
-            if field.name not in ("shape", "channels")
+            if field.name not in ("shape", "channels") and getattr(plans[0], field.name) is not None
         }
         volume = self.mining.volume
         columns["step"] = np.repeat(np.arange(self.steps, dtype=np.int32), [len(plan) for plan in plans])
@@ -53,7 +57,7 @@ class Mine:
         columns["shape"] = np.array([volume.frames, volume.height, volume.width], np.int32)
         columns["channels"] = np.array(self.mining.channels)
         with whole(self.out) as unfinished, unfinished.open("wb") as file:
-            np.savez_compressed(file, allow_pickle=False, **columns)
+            np.savez_compressed(file, **cast(dict[str, Any], columns))
         pairs = len(columns["label"])
         self.output.say(f"{self.out}: {self.steps} steps, {pairs} pairs, from {len(videos)} videos")
         return {"out": str(self.out), "steps": self.steps, "pairs": pairs, "videos": len(videos)}

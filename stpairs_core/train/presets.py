@@ -6,7 +6,7 @@ from stpairs_core.spec import LearningSpec, MiningSpec, NetworkSpec, TrainSpec, 
 PRESETS: dict[str, TrainSpec] = {
     # What docs/training.md found to learn best of the paper's pairs with its hinge, in minutes on two CPU cores.
     "default": TrainSpec(
-        mining=MiningSpec(volume=VolumeShape(16, 48, 48), positive_ratio=1.0),
+        mining=MiningSpec(volume=VolumeShape(16, 48, 48), positive_ratio=0.9),
         network=NetworkSpec(width=1 / 8, input="residual", norm="batch", head="compare", dropout=0.0),
         learning=LearningSpec(hinge="dense", learning_rate=1e-3),
         steps=2400,
