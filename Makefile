@@ -6,7 +6,7 @@ BIN := .venv/bin
 ORT := $(if $(shell command -v nvidia-smi 2>/dev/null),onnx,onnx-cpu)
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help demo test check bench recipes clean
+.PHONY: help demo test check recipes clean
 
 help:
 	@echo "make demo [VIDEOS=folder]   videos -> pairs -> training -> ONNX -> neighbours, with a page to look at"
@@ -18,7 +18,7 @@ help:
 .venv/made:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "stpairs needs Python 3.11 or newer; name one: make PYTHON=python3.12 ..."; exit 1; }
-	$(PYTHON) -m venv .venv
+	@$(PYTHON) -m venv .venv || { echo "no venv for $(PYTHON): on Debian and Ubuntu, apt install python3-venv"; exit 1; }
 	@touch $@
 
 .venv/runs: .venv/made pyproject.toml constraints.txt
@@ -43,7 +43,7 @@ check: .venv/develops
 	$(BIN)/lint-imports
 
 recipes: .venv/runs
-	$(BIN)/python benchmarks/recipes.py
+	$(BIN)/python benchmarks/recipes.py --recipes all --out benchmarks/results/recipes.jsonl
 
 clean:
 	rm -rf .venv demo dist

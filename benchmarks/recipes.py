@@ -28,6 +28,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stpairs_core.cli.opening import short_side_for
 from stpairs_core.embed import embed, fitting
 from stpairs_core.evaluate import effective_rank, factor_table, neighbour_accuracy
 from stpairs_core.protocols import Encoder, VideoSource
@@ -193,7 +194,7 @@ KINDS = ("learned", "untrained", "untrained_rgb")
 def main() -> None:
     """Run what the arguments ask for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--recipes", nargs="+", default=list(PRESETS), choices=list(recipes()))
+    parser.add_argument("--recipes", nargs="+", default=list(PRESETS), choices=["all", *recipes()])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--actions", nargs="+", default=list(ACTIONS), help="synthetic actions")
     parser.add_argument("--steps", type=int, default=None, help="instead of the recipe's own")
@@ -207,10 +208,10 @@ def main() -> None:
         print(as_table([json.loads(line) for line in asked.table.read_text().splitlines()]))
         return
     for seed in asked.seeds:
-        for name in asked.recipes:
+        for name in recipes() if "all" in asked.recipes else asked.recipes:
             spec = replace(recipes()[name], seed=seed)
             spec = spec if asked.steps is None else replace(spec, steps=asked.steps)
-            short_side = round(spec.mining.volume.height * 128 / 112)
+            short_side = short_side_for(spec.mining.volume)
             world = synthetic_world(seed, asked.actions) if asked.real is None else real_world(asked.real, short_side)
             line = measure(name, spec, world)
             with asked.out.open("a") as file:

@@ -20,8 +20,11 @@ def whole(path: Path) -> Iterator[Path]:
     On an error the temporary file is removed and an older file at `path` stays as it was. A disk that is full is a
     `NoRoom`, any other refusal of the system a `StpairsError`; both name the path.
     """
+    if not path.name or path.is_dir():
+        raise StpairsError(f"cannot write {path}: it is a folder; name a file")
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}{TEMPORARY}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         sync(temporary)
         os.replace(temporary, path)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -13,7 +14,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from stpairs_core import rng
+from stpairs_core import boxes, rng
 from stpairs_core.durable import whole
 from stpairs_core.errors import BadFile, BadVideos, InvalidSpec, MissingPart, StpairsError
 from stpairs_core.protocols import Encoder, VideoSource
@@ -62,6 +63,7 @@ class Features:
     vectors: NDArray[np.float32]
     """(N, width)."""
     recipe: Recipe
+    """How the vectors were made."""
 
     def __post_init__(self) -> None:
         if self.vectors.ndim != 2 or not len(self.paths) == len(self.labels) == len(self.vectors):
@@ -72,20 +74,22 @@ class Features:
         return f"Features({len(self.paths)} videos, {self.vectors.shape[1]} numbers each, by {self.recipe.encoder})"
 
     def save(self, path: Path) -> None:
-        """Write a Parquet file of `path`, `label` and `feature`; it gets its name when it is whole and on the disk."""
+        r"""Write a Parquet file of `path`, `label` and `feature`; it gets its name when it is whole and on the disk.
+
+        Parquet's text is UTF-8, which file names need not be: a byte that is not stands in the file as `\udc80` to
+        `\udcff`, as Python writes it, and `load` gives the name itself back.
+        """
         pa, parquet = _pyarrow()
         width = self.vectors.shape[1]
         flat = pa.array(np.ascontiguousarray(self.vectors, np.float32).reshape(-1))
         columns = {
-            "path": pa.array(self.paths, pa.string()),
-            "label": pa.array(self.labels, pa.string()),
+            "path": pa.array([_text(path) for path in self.paths], pa.string()),
+            "label": pa.array([_text(label) for label in self.labels], pa.string()),
             "feature": pa.FixedSizeListArray.from_arrays(flat, width),
         }
         table = pa.table(columns).replace_schema_metadata({_KEY: json.dumps(asdict(self.recipe))})
-        with whole(path) as part:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with part.open("wb") as file:
-                parquet.write_table(table, file, write_page_checksum=True)
+        with whole(path) as part, part.open("wb") as file:
+            parquet.write_table(table, file, write_page_checksum=True)
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -113,12 +117,30 @@ class Features:
         vectors = feature.flatten().to_numpy().reshape(len(feature), feature.type.list_size)
         if vectors.dtype != np.float32:
             raise TypeError(f"features of {vectors.dtype}")
-        return cls(tuple(table["path"].to_pylist()), tuple(table["label"].to_pylist()), vectors, recipe)
+        paths, labels = (tuple(_name(text) for text in table[column].to_pylist()) for column in ("path", "label"))
+        return cls(paths, labels, vectors, recipe)
+
+
+# A lone surrogate is how Python keeps a byte of a file name that is no UTF-8. A backslash is written so too where it
+# would be read as the start of such a code, so that the way back is exact.
+_CODE = "d[89a-f][0-9a-f]{2}|005c"
+_UNWRITABLE = re.compile(rf"[\ud800-\udfff]|\\(?=u(?:{_CODE}))")
+_WRITTEN = re.compile(rf"\\u({_CODE})")
+
+
+def _text(name: str) -> str:
+    """The name as text that UTF-8 can hold; nearly always itself."""
+    return _UNWRITABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", name)
+
+
+def _name(text: str) -> str:
+    """The name that `_text` wrote."""
+    return _WRITTEN.sub(lambda found: chr(int(found[1], 16)), text)
 
 
 def fitting(extents: NDArray[np.int32], shape: VolumeShape) -> NDArray[np.intp]:
     """The numbers of the videos that hold at least one volume; `extents` is (N, 3): frames, height, width."""
-    return np.flatnonzero((extents >= (shape.frames, shape.height, shape.width)).all(axis=1))
+    return np.flatnonzero(boxes.fits(extents, shape))
 
 
 def origins(extent: Sequence[int], shape: VolumeShape, video: int, volumes: int, seed: int) -> NDArray[np.int64]:
@@ -129,10 +151,7 @@ def origins(extent: Sequence[int], shape: VolumeShape, video: int, volumes: int,
     >>> origins((20, 10, 10), VolumeShape(16, 8, 8), 3, 2, seed=0).shape
     (2, 3)
     """
-    starts = [
-        int(have) - need + 1 for have, need in zip(extent, (shape.frames, shape.height, shape.width), strict=True)
-    ]
-    return rng.below(seed, video, rng.EMBED, np.tile(starts, volumes)).reshape(volumes, 3)
+    return rng.below(seed, video, rng.EMBED, np.tile(boxes.starts(extent, shape), volumes)).reshape(volumes, 3)
 
 
 def embed(

@@ -23,8 +23,8 @@ def nearest(vectors: NDArray[Any], queries: NDArray[Any], k: int) -> tuple[Indic
     """((Q, k), (Q, k)): the rows of `vectors` nearest to each query by Euclidean distance, nearest first.
 
     `vectors` is (N, width), `queries` (Q, width). Equal distances are ordered by row. A `k` beyond N is cut to N.
-    Equal vectors are at distance 0 exactly. Numbers that are not finite are an `InvalidSpec`. Memory beside the
-    arguments does not grow with N or Q, but for the result.
+    Equal vectors are at distance 0 exactly. Numbers that are not finite are an `InvalidSpec`. Beside the arguments and
+    the result, memory is 8 bytes a vector and a query, and blocks whose size does not depend on N or Q.
     """
     if k < 1:
         raise InvalidSpec(f"k must be at least 1, not {k}")

@@ -70,7 +70,9 @@ class PairMiner:
         videos[:, _GROUP_FIRST], videos[:, _GROUP_SIZE] = first, size
 
         self.spec = spec
+        """Which pairs are drawn, as given."""
         self.seed = rng.checked_seed(seed)
+        """The key of every draw."""
         self.positives = _rounded(spec.positive_ratio, spec.pairs)
         """N_p, positive pairs in a step; they come first."""
         self.negatives = max(0, spec.pairs - (2 if spec.literal_algorithm1 else 1) * self.positives)
@@ -116,8 +118,7 @@ class PairMiner:
 
     def _check_enough(self, sizes: NDArray[np.int64]) -> None:
         shape = self.spec.volume
-        longest = "x".join(str(length) for length in sizes.max(axis=0, initial=0))
-        exist = f"the {len(sizes)} videos reach {longest} (frames x height x width)"
+        exist = _largest(sizes)
         if self.positives and not len(self._choices):
             near = "" if self.spec.boundary is None else f" within {self.spec.boundary} frames"
             raise NoPairs(f"no video holds two disjoint volumes of {shape}{near}: {exist}; ask for smaller volumes")
@@ -141,6 +142,18 @@ def _checked_extents(extents: ArrayLike) -> NDArray[np.int64]:
     if array.min() < 0 or array.max() >= 2**31 or len(array) >= 2**31:
         raise InvalidSpec(f"extents must lie between 0 and 2**31 - 1, not {array.min()} to {array.max()}")
     return array.astype(np.int64)
+
+
+def _largest(sizes: NDArray[np.int64]) -> str:
+    """How many videos there are, and the sizes of the longest, of that with the largest picture and of the biggest."""
+    if not len(sizes):
+        return "there are no videos"
+    frames, area = sizes[:, 0], sizes[:, 1] * sizes[:, 2]
+    # Ties go to the one that is larger in the other sense; voxels as floats, for their number may pass 2**63.
+    orders = (np.lexsort((area, frames)), np.lexsort((frames, area)), np.argsort(frames * area.astype(np.float64)))
+    extents = dict.fromkeys("x".join(map(str, sizes[order[-1]].tolist())) for order in orders)
+    count = "the only video is" if len(sizes) == 1 else f"the largest of the {len(sizes)} videos are"
+    return f"{count} {', '.join(extents)} (frames x height x width)"
 
 
 def _rounded(ratio: float, pairs: int) -> int:

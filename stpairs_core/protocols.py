@@ -49,7 +49,8 @@ class Learner(Protocol):
     def step(self, plan: PairPlan, volumes: NDArray[np.uint8]) -> SupportsFloat:
         """Learn from one step's pairs, (B, 2, T, H, W, 3); returns the loss.
 
-        `volumes` is lent: the loop fills the same memory again once `step` has returned.
+        `volumes` is lent: the loop fills the same memory again once `step` has returned. A step that fails leaves the
+        state as it was.
         """
 
     def score(self, volumes: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -59,7 +60,7 @@ class Learner(Protocol):
         """The encoder as it is now; it does not follow later steps."""
 
     def state(self) -> Mapping[str, NDArray[Any]]:
-        """Everything that decides the next steps. Keys of weights start with `model.`."""
+        """Everything that decides the next steps, bit for bit on the CPU. Keys of weights start with `model.`."""
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Take a `state()` back. With the `model.` keys alone, the optimizer starts afresh."""
@@ -81,7 +82,10 @@ class Backend(Protocol):
     name: str
 
     def learner(self, spec: LearnerSpec, device: str) -> Learner:
-        """A fresh learner. `device` is "auto", "cpu" or "cuda"; one that is not there is a `MissingPart`."""
+        """A fresh learner. `device` is "auto", "cpu" or "cuda"; one that is not there is a `MissingPart`.
+
+        Any other word is an `InvalidSpec`.
+        """
 
     def devices(self) -> Mapping[str, str]:
         """Each device that really works, with a word on it."""
@@ -93,12 +97,16 @@ class Runtime(Protocol):
     name: str
 
     def encoder(self, path: Path, device: str) -> Encoder:
-        """The encoder in a file. `device` is "auto", "cpu" or "cuda"; one that is not there is a `MissingPart`."""
+        """The encoder in a file. `device` is "auto", "cpu" or "cuda"; one that is not there is a `MissingPart`.
+
+        Any other word is an `InvalidSpec`.
+        """
 
     def publish(self, learner: Learner, encoder: Path, score: Path | None = None) -> Mapping[str, float]:
         """Export an `OnnxWriter` to `encoder` (and its pair network to `score`), checked before they get their names.
 
-        Returns what was measured, such as the largest difference from the learner's own features.
+        Returns what was measured, such as the largest difference from the learner's own features. The learner computes
+        on the CPU: another device rounds otherwise.
         """
 
     def devices(self) -> Mapping[str, str]:

@@ -1,6 +1,6 @@
 """Finding plug-ins: one entry point by name, loaded when it is asked for."""
 
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any, cast
 
 from stpairs_core.errors import MissingPart
@@ -32,5 +32,14 @@ def _find(group: str, name: str) -> Any:
         # A plug-in that lacks a module of its own is broken, and its traceback should show.
         if error.name is None or error.name.split(".")[0] == points[name].module.split(".")[0]:
             raise
-        hint = f'pip install "stpairs[{name}]"'
-        raise MissingPart(f"{name!r} needs the package {error.name!r}, which is not installed: {hint}") from error
+        text = f"{name!r} needs the package {error.name!r}, which is not installed{_hint(points[name])}"
+        raise MissingPart(text) from error
+
+
+def _hint(point: EntryPoint) -> str:
+    """How to install what one of our own plug-ins needs; nothing for another's, whose extras are its own affair."""
+    if point.dist is None or point.dist.name != "stpairs":
+        return ""
+    extras = point.dist.metadata.get_all("Provides-Extra") or []
+    fitting = [extra for extra in extras if extra == point.name or extra.startswith(f"{point.name}-")]
+    return ": " + " or ".join(f'pip install "stpairs[{extra}]"' for extra in fitting)

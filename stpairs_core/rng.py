@@ -32,8 +32,6 @@ DROPOUT = 5
 """What a learner drops; the item is the step."""
 WEIGHTS = 6
 """First weights of a learner."""
-EVALUATE = 7
-"""Splits, resamplings and probes of an evaluation."""
 TESTS = 8
 """Tests."""
 
@@ -131,13 +129,12 @@ def below(
 ) -> NDArray[np.int64]:
     """(count,): whole numbers in [0, limit), each with chance 1/limit within 2**-64, one per two words.
 
-    `limits` is one limit for all `count` numbers, or one for each; every limit is at least 1 (else `InvalidSpec`).
+    `limits` is one limit for all `count` numbers, or one for each; every limit is a whole number from 1 to 2**63 - 1
+    (else `InvalidSpec`).
     """
-    each = np.atleast_1d(np.asarray(limits, np.int64))
+    each = _checked_limits(limits)
     if each.ndim != 1 or (count is not None and each.shape not in ((1,), (count,))):
         raise InvalidSpec(f"below needs one limit or {count} of them, not an array of shape {np.shape(limits)}")
-    if (each < 1).any():
-        raise InvalidSpec(f"every limit must be at least 1, not {each.min()}")
     draws = _draws(seed, item, purpose, len(each) if count is None else count)
     out = np.empty(len(draws), np.int64)
     _fill_below(draws, np.ascontiguousarray(np.broadcast_to(each, draws.shape)).astype(np.uint64), out)
@@ -154,6 +151,17 @@ def permutation(seed: int, item: int, purpose: int, n: int) -> NDArray[np.int64]
 def checked_seed(seed: SupportsIndex) -> int:
     """The seed as a plain int; an `InvalidSpec` unless it is a whole number below 2**64."""
     return _checked("seed", seed, 2**64 - 1)
+
+
+def _checked_limits(limits: int | Sequence[int] | NDArray[Any]) -> NDArray[np.int64]:
+    each = np.atleast_1d(np.asarray(limits))
+    if not each.size:  # NumPy takes an empty list for numbers that are not whole
+        return each.astype(np.int64)
+    if each.dtype.kind not in "iu":
+        raise InvalidSpec(f"every limit must be a whole number from 1 to 2**63 - 1, not {limits!r}")
+    if each.min() < 1 or each.max() >= 2**63:
+        raise InvalidSpec(f"every limit must lie between 1 and 2**63 - 1, not {each.min()} to {each.max()}")
+    return each.astype(np.int64)
 
 
 def _draws(seed: int, item: int, purpose: int, count: int) -> NDArray[np.uint64]:

@@ -1,6 +1,7 @@
 """Fixtures that every room's tests share."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,14 @@ def real_data() -> Path:
             pytest.fail("STPAIRS_REQUIRE_DATA=1 but there is no ../shared/data beside the checkout")
         pytest.skip("the real clips are not here (../shared/data beside the checkout)")
     return REAL_DATA
+
+
+@pytest.fixture(scope="session", autouse=True)
+def frame_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Decoded frames go to a folder of this test run, never to the user's own cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("STPAIRS_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from stpairs_core.cli import main
+from stpairs_core.cli.doctor import _one_onnxruntime
 from stpairs_core.cli.train import train_defaults
 from stpairs_core.train import preset
 from stpairs_core.videos.ffmpeg import encode
@@ -125,6 +126,39 @@ def test_a_query_from_outside_needs_the_encoder_that_made_the_features(
     assert len(answer["neighbours"]) == 1  # type: ignore[arg-type]
 
 
+def test_features_of_a_run_are_told_from_those_of_the_same_run_later(
+    videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, query = tmp_path / "run", tmp_path / "query.mp4"
+    query.write_bytes(sorted(videos.glob("*/*.mp4"))[3].read_bytes())
+    said(capsys, "train", videos, "--out", out, "--steps", "2", "--save-every", "1", *TRAIN)
+    said(capsys, "embed", out, videos, "--out", tmp_path / "early.parquet")
+    said(capsys, "search", tmp_path / "early.parquet", query, "--encoder", out)
+    said(capsys, "train", videos, "--out", out, "--steps", "4", "--save-every", "1", *TRAIN)
+    assert "SHA-256" in refused(capsys, "search", tmp_path / "early.parquet", query, "--encoder", out)
+
+
+def test_a_query_is_one_video(onnx: Path, videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    features = tmp_path / "features.parquet"
+    said(capsys, "embed", onnx, videos, "--out", features)
+    assert "is one video" in refused(capsys, "search", onnx, videos / "zoom", "--videos", videos)
+    assert "--videos" in refused(capsys, "search", features, "zoom/x.mp4", "--page", tmp_path / "page.html")
+    by_path = said(capsys, "search", features, sorted(videos.glob("*/*.mp4"))[0], "-k", "1")
+    by_name = said(capsys, "search", features, sorted(videos.glob("*/*.mp4"))[0].relative_to(videos), "-k", "1")
+    assert by_path["neighbours"] == by_name["neighbours"]
+
+
+def test_a_link_in_the_gallery_does_not_find_itself(
+    onnx: Path, videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    inside = tmp_path / "videos"
+    inside.mkdir()
+    for number, file in enumerate(sorted(videos.glob("*/*.mp4"))[:4]):
+        (inside / f"{number}.mp4").symlink_to(file)
+    answer = said(capsys, "search", onnx, inside / "2.mp4", "--videos", inside)
+    assert "2.mp4" not in [n["path"] for n in answer["neighbours"]]  # type: ignore[attr-defined]
+
+
 def test_doctor_says_what_works(capsys: pytest.CaptureFixture[str]) -> None:
     answer = said(capsys, "doctor")
     found = {finding["name"]: finding["works"] for finding in answer["findings"]}  # type: ignore[attr-defined]
@@ -139,6 +173,66 @@ def test_doctor_finds_what_is_broken(monkeypatch: pytest.MonkeyPatch, capsys: py
     assert "BROKEN  ffmpeg" in capsys.readouterr().out
 
 
+def test_doctor_survives_whatever_a_part_throws(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("stpairs_core.cli.doctor.binary", lambda: b"/bin/false")
+    assert main(["doctor"]) == 1
+    assert "BROKEN  ffmpeg: CalledProcessError" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("wheels", "driver", "works"),
+    [
+        (["onnxruntime"], None, True),
+        (["onnxruntime-gpu"], None, True),
+        (["onnxruntime-gpu"], "/usr/bin/nvidia-smi", False),
+        (["onnxruntime", "onnxruntime-gpu"], None, False),
+        ([], None, None),
+    ],
+)
+def test_doctor_knows_the_two_wheels(
+    wheels: list[str], driver: str | None, works: bool | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shutil.which", lambda _: driver)
+    monkeypatch.setattr("stpairs_core.cli.doctor.find_runtime", lambda _: SimpleNamespace(devices=lambda: {"cpu": ""}))
+    assert _one_onnxruntime(dict.fromkeys(wheels, "1.30")).works is works
+
+
+def test_what_nobody_foresaw_is_still_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("division by zero")
+
+    monkeypatch.setattr("stpairs_core.cli.doctor.Doctor.run", broken)
+    assert "unexpected ZeroDivisionError: division by zero" in refused(capsys, "doctor")
+    assert main(["doctor", "--debug"]) == 1
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_a_folder_is_no_output_file(videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--steps", "1", "--mining.volume.height", "32", "--mining.volume.width", "32"]
+    assert "name a file" in refused(capsys, "mine", videos, "--out", tmp_path, *options)
+    assert said(capsys, "mine", videos, "--out", tmp_path / "new" / "plan.npz", *options)["steps"] == 1
+
+
+def test_sigterm_ends_decoding_with_its_children(tmp_path: Path) -> None:
+    film = tmp_path / "film.mp4"
+    encode(film, (np.full((480, 640, 3), k % 255, np.uint8) for k in range(900)), 30)
+    environment = {**os.environ, "STPAIRS_CACHE": str(tmp_path / "cache")}
+    command = [sys.executable, "-m", "stpairs_core.cli", "mine", str(film), "--out", str(tmp_path / "plan.npz")]
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not list((tmp_path / "cache").glob("frames/*.tmp*")):
+        time.sleep(0.02)
+    process.send_signal(signal.SIGTERM)
+    _, error = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "interrupted" in error
+    assert not list((tmp_path / "cache").rglob("*.tmp*"))
+
+
 def test_bad_input_is_one_sentence(videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     empty, texts, one, short = (tmp_path / name for name in ("empty", "texts", "one", "short"))
     for folder in (empty, texts, one, short):
@@ -149,8 +243,8 @@ def test_bad_input_is_one_sentence(videos: Path, tmp_path: Path, capsys: pytest.
         encode(short / name, np.zeros((4, 48, 64, 3), np.uint8), 24)
     out = tmp_path / "run"
     assert str(tmp_path / "nowhere") in refused(capsys, "train", tmp_path / "nowhere", "--out", out, *TRAIN)
-    assert "empty" in refused(capsys, "train", empty, "--out", out, *TRAIN)
-    assert "texts" in refused(capsys, "train", texts, "--out", out, *TRAIN)
+    assert "is an empty folder" in refused(capsys, "train", empty, "--out", out, *TRAIN)
+    assert "holds no file" in refused(capsys, "train", texts, "--out", out, *TRAIN)
     assert "need two videos" in refused(capsys, "train", one, "--out", out, *TRAIN)
     assert "need two videos" in refused(capsys, "train", one, "--out", out)  # whatever the preset
     assert "need two videos" in refused(capsys, "train", one, "--out", out, "--preset", "paper", *VOLUME)

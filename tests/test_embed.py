@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import sys
 import threading
 import time
@@ -14,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
@@ -187,6 +188,24 @@ def test_other_programs_can_read_it(tmp_path: Path) -> None:
     facts = json.loads(table.schema.metadata[b"stpairs.features"])
     assert facts["sha256"] == "ab" * 32
     assert facts["shape"] == {"frames": 4, "height": 6, "width": 5}
+
+
+@settings(max_examples=30, deadline=None)
+@given(names=st.lists(st.text(st.sampled_from("a/\\ud80c5x\udc80\udcff\ud800é"), max_size=12), min_size=1, max_size=6))
+def test_names_that_are_no_text_come_back_as_they_were(names: list[str], tmp_path_factory: Any) -> None:
+    path = tmp_path_factory.getbasetemp() / "names.parquet"
+    saved = replace(features(1), vectors=np.zeros((len(names), 4), np.float32), paths=tuple(names), labels=tuple(names))
+    saved.save(path)
+    loaded = Features.load(path)
+    assert (loaded.paths, loaded.labels) == (saved.paths, saved.labels)
+
+
+def test_a_file_name_that_is_no_utf8_can_be_read_in_the_table(tmp_path: Path) -> None:
+    name = os.fsdecode(b"dir/caf\xe9.mp4")
+    replace(features(2), paths=(name, r"C:\clips\udder.mp4")).save(tmp_path / "f.parquet")
+    table = pq.read_table(tmp_path / "f.parquet")
+    assert table["path"].to_pylist() == [r"dir/caf\udce9.mp4", r"C:\clips\udder.mp4"]
+    assert os.fsencode(Features.load(tmp_path / "f.parquet").paths[0]) == b"dir/caf\xe9.mp4"
 
 
 def test_no_videos_keep_their_width(tmp_path: Path) -> None:

@@ -8,8 +8,10 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 
+import imageio_ffmpeg
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -142,9 +144,10 @@ def test_a_video_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
     for frames, word in bad:
         with pytest.raises(InvalidSpec, match=word):
             encode(tmp_path / "v.mp4", frames, 25.0)
-    with pytest.raises(StpairsError, match="no such file"):
-        encode(tmp_path / "none" / "v.mp4", noise(2), 25.0)
-    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "file").touch()
+    with pytest.raises(StpairsError, match=r"cannot write .*v\.mp4"):
+        encode(tmp_path / "file" / "v.mp4", noise(2), 25.0)
+    assert list(tmp_path.iterdir()) == [tmp_path / "file"]
 
 
 def test_a_failing_encoder_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -374,6 +377,44 @@ def test_errors_pickle() -> None:
 
 def test_packets_are_counted_without_decoding(movie: Path) -> None:
     assert packets(movie) == (60, 64, 128)
+
+
+def test_packets_of_a_probe_that_was_killed_are_no_estimate(
+    tmp_path: Path, movie: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    some = "echo '#dimensions 0: 128x64'; echo '0, 0, 0, 1, 9, 0x0'"
+    monkeypatch.setattr(ffmpeg, "PATIENCE", 0.3)
+    monkeypatch.setattr(ffmpeg, "binary", lambda: program(tmp_path, f"{some}; sleep 60"))
+    with pytest.raises(DamagedVideo, match=r"nothing came from ffmpeg for 0\.3 s") as caught:
+        packets(movie)
+    assert not caught.value.lasting
+    monkeypatch.setattr(ffmpeg, "binary", lambda: program(tmp_path, f"{some}; echo torn >&2; exit 1"))
+    assert packets(movie) == (1, 64, 128)  # of a damaged file, what comes before
+
+
+def test_the_recipe_names_the_packages_own_program_by_its_version() -> None:
+    assert ffmpeg.recipe(None).endswith(f"by imageio-ffmpeg {version('imageio-ffmpeg')}, the package's own")
+
+
+def test_the_recipe_follows_another_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the package has none for this machine it falls back to the system's, which it only calls "ffmpeg"."""
+    (tmp_path / "bin").mkdir()
+    found = Path(os.fsdecode(program(tmp_path / "bin", "exit 0"))).rename(tmp_path / "bin" / "ffmpeg")
+    monkeypatch.setattr(imageio_ffmpeg, "get_ffmpeg_exe", lambda: "ffmpeg")
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    assert binary() == os.fsencode(found)
+    seen = {ffmpeg.recipe(None)}
+    os.utime(found, ns=(0, 123))
+    seen.add(ffmpeg.recipe(None))
+    with found.open("a") as file:
+        file.write("# a later version")
+    os.utime(found, ns=(0, 123))
+    seen.add(ffmpeg.recipe(None))
+    other = found.rename(tmp_path / "ffmpeg")
+    monkeypatch.setenv("PATH", f"{other.parent}:{os.environ['PATH']}")
+    seen.add(ffmpeg.recipe(None))
+    monkeypatch.undo()
+    assert len(seen | {ffmpeg.recipe(None)}) == 5
 
 
 def test_every_real_clip_decodes_to_its_last_frame(real_data: Path) -> None:

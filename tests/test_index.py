@@ -79,6 +79,17 @@ def test_memory_does_not_grow_with_the_vectors() -> None:
     assert peak < 120e6
 
 
+def test_memory_is_eight_bytes_a_vector_beside_blocks() -> None:
+    peaks = []
+    for count in (20_000, 120_000):
+        vectors = np.random.default_rng(0).normal(size=(count, 4)).astype(np.float32)
+        tracemalloc.start()
+        nearest(vectors, vectors[:2], 5)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] - peaks[0] <= 1.3 * 8 * 100_000
+
+
 @given(count=st.integers(2, 12), k=st.integers(1, 5), values=st.data())
 def test_nearest_others_never_finds_itself(count: int, k: int, values: st.DataObject) -> None:
     vectors = values.draw(arrays(np.float32, (count, 2), elements=small))

@@ -99,6 +99,28 @@ def test_a_few_volumes_at_a_time(good: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert sizes[3:] == [1, 1]
 
 
+def test_ten_volumes_of_full_size_run_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "e.onnx").write_bytes(model(("n", 16, 112, 112, 3)).SerializeToString())
+    encoder = OnnxEncoder(tmp_path / "e.onnx", "cpu")
+    sizes: list[int] = []
+
+    def counted(session: Any, path: Path, volumes: NDArray[np.uint8]) -> NDArray[np.float32]:
+        sizes.append(len(volumes))
+        return np.zeros((len(volumes), 7), np.float32)
+
+    monkeypatch.setattr(encoder_room, "run", counted)
+    encoder(np.zeros((11, 16, 112, 112, 3), np.uint8))
+    assert sizes == [10, 1]
+
+
+def test_its_path_may_be_a_word(good: Path) -> None:
+    encoder = OnnxEncoder(str(good), "cpu")
+    np.testing.assert_array_equal(encoder(VOLUMES), OnnxEncoder(good, "cpu")(VOLUMES))
+    assert "encoder.onnx" in repr(encoder)
+    with pytest.raises(BadFile, match=r"cannot read the encoder nowhere/e\.onnx"):
+        OnnxEncoder("nowhere/e.onnx")
+
+
 def test_threads_may_share_it(good: Path) -> None:
     encoder, found = OnnxEncoder(good, "cpu"), {}
 
@@ -244,7 +266,7 @@ def test_devices_are_those_that_ran_a_graph() -> None:
 
 
 def test_an_unknown_device_is_said(good: Path) -> None:
-    with pytest.raises(MissingPart, match="no device 'tpu' here; choose auto, cpu or cuda"):
+    with pytest.raises(InvalidSpec, match='device must be "auto", "cpu" or "cuda", not \'tpu\''):
         OnnxEncoder(good, "tpu")
 
 

@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from stpairs_core.errors import MissingPart, NoRoom, StpairsError
+from stpairs_core.errors import InvalidSpec, MissingPart, NoRoom, StpairsError
 from stpairs_core.protocols import Encoder, Learner
 from stpairs_core.registry import find_backend
 from stpairs_core.spec import LearnerSpec, NetworkSpec, VolumeShape
@@ -256,6 +256,45 @@ def test_a_disk_that_refuses(
     refused(tmp_path, cast(Learner, Full()), r"e\.onnx", kind=kind)
     monkeypatch.setattr(os, "fsync", full)
     refused(tmp_path, learner(), r"e\.onnx", kind=kind)
+
+
+def test_a_disk_that_refuses_the_second_file_leaves_the_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, calls = os.fsync, iter([True, False])
+
+    def full(handle: int) -> None:
+        if not next(calls, True):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        real(handle)
+
+    monkeypatch.setattr(os, "fsync", full)
+    refused(tmp_path, learner(), r"no room on the disk to write .*s\.onnx", score=True, kind=NoRoom)
+
+
+def test_a_score_that_cannot_be_written_is_named_and_the_encoder_stays(tmp_path: Path) -> None:
+    encoder, file, folder = tmp_path / "e.onnx", tmp_path / "file", tmp_path / "folder"
+    encoder.write_bytes(b"old")
+    file.write_bytes(b"a file, no folder")
+    folder.mkdir()
+    for score, words in (
+        (file / "s.onnx", r"cannot write .*file/s\.onnx: "),
+        (folder, "cannot write .*folder: it is a folder"),
+    ):
+        with pytest.raises(StpairsError, match=words):
+            publish(learner(), encoder, score)
+        assert encoder.read_bytes() == b"old"
+        assert sorted(tmp_path.iterdir()) == [encoder, file, folder]
+        assert list(folder.iterdir()) == []
+    with pytest.raises(StpairsError, match=r"cannot write .*folder: it is a folder"):
+        publish(learner(), folder)
+
+
+def test_one_path_for_two_files_is_refused_first(tmp_path: Path) -> None:
+    encoder = tmp_path / "e.onnx"
+    (tmp_path / "other").mkdir()
+    for score in (encoder, tmp_path / "other" / ".." / "e.onnx"):
+        with pytest.raises(InvalidSpec, match=r"cannot both be written to .*e\.onnx; give two paths"):
+            publish(cast(Learner, None), encoder, score)  # asked before anything else
+    assert not encoder.exists()
 
 
 @pytest.mark.parametrize(

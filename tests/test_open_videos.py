@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from stpairs_core.errors import BadFile, BadVideos, InvalidSpec, NoRoom
 from stpairs_core.protocols import VideoSource
-from stpairs_core.videos import LeftOut, Videos, ffmpeg, open_videos, opening, store
+from stpairs_core.videos import LeftOut, ffmpeg, open_videos, opening, store
 from stpairs_core.videos.ffmpeg import decode, encode
 
 Frames = NDArray[np.uint8]
@@ -195,16 +195,6 @@ def test_frames_that_are_not_there_are_refused(tmp_path: Path, movie: bytes) -> 
             videos.read(video, first, count)
 
 
-def test_a_subset_is_videos_too(tmp_path: Path, movie: bytes) -> None:
-    put(tmp_path, movie, "r/v_A_g01_c01.avi", "s/v_A_g02_c01.avi", "t/v_A_g03_c01.avi")
-    videos = open_videos(tmp_path)
-    some = videos.subset(np.array([2, 0]))
-    assert isinstance(some, Videos)
-    assert (some.paths, some.labels) == (("t/v_A_g03_c01.avi", "r/v_A_g01_c01.avi"), ("t", "r"))
-    assert some.groups == (2, 0)
-    np.testing.assert_array_equal(some.read(0, 3, 4), videos.read(2, 3, 4))
-
-
 def test_a_second_opening_needs_no_ffmpeg(tmp_path: Path, movie: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     put(tmp_path, movie, "a.mp4", "b.mp4")
     put(tmp_path, movie[: len(movie) // 2], "half.mp4")
@@ -242,6 +232,57 @@ def test_damaged_files_are_left_out_and_named(tmp_path: Path, movie: bytes) -> N
     assert sorted(reasons) == ["empty.mkv", "half.mp4", "pipe.mp4", "words.avi"]
     assert (reasons["empty.mkv"], reasons["pipe.mp4"]) == ("empty file", "not a regular file")
     assert open_videos(tmp_path, tolerate_damage=True).left_out == videos.left_out
+
+
+def test_a_line_that_names_no_file_is_left_out(tmp_path: Path, movie: bytes) -> None:
+    put(tmp_path, movie, "good.mp4")
+    (tmp_path / "list.txt").write_bytes(b"go\0od.mp4\ngood.mp4\n")
+    videos = open_videos(tmp_path / "list.txt")
+    assert videos.paths == ("good.mp4",)
+    assert videos.left_out == (LeftOut("go\0od.mp4", "embedded null byte"),)
+
+
+def slow(folder: Path, kind: str, times: int) -> bytes:
+    """An ffmpeg that hangs so many times when it decodes (image2pipe) or counts packets (framecrc), and then works."""
+    path = folder / "slow.sh"
+    hang = (
+        f'case "$*" in *{kind}*) echo >> {folder}/calls; [ $(wc -l < {folder}/calls) -le {times} ] && sleep 60;; esac'
+    )
+    path.write_text(f'#!/bin/sh\n{hang}\nexec {os.fsdecode(ffmpeg.binary())} "$@"\n')
+    path.chmod(0o755)
+    return os.fsencode(path)
+
+
+def test_a_decoder_that_is_too_slow_once_is_tried_again(
+    tmp_path: Path, movie: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = slow(tmp_path, "image2pipe", 1)
+    monkeypatch.setattr(ffmpeg, "binary", lambda: loaded)
+    monkeypatch.setattr(ffmpeg, "PATIENCE", 1.0)
+    videos = open_videos(put(tmp_path, movie, "a.mp4"))
+    assert (videos.paths, videos.left_out) == (("a.mp4",), ())
+    assert numbers(videos.read(0, 0, 40)) == list(range(40))
+    assert len((tmp_path / "calls").read_text()) == 2
+
+
+def test_a_decoder_that_is_too_slow_twice_leaves_the_video_out_until_the_next_opening(
+    tmp_path: Path, movie: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = slow(tmp_path, "image2pipe", 2)
+    monkeypatch.setattr(ffmpeg, "binary", lambda: loaded)
+    monkeypatch.setattr(ffmpeg, "PATIENCE", 1.0)
+    put(tmp_path, movie, "a.mp4")
+    with pytest.raises(BadVideos, match=r"nothing came from ffmpeg for 1 s, twice; opening the videos again may help"):
+        open_videos(tmp_path)
+    assert open_videos(tmp_path).left_out == ()
+
+
+def test_the_room_needed_is_asked_for_twice(tmp_path: Path, movie: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = slow(tmp_path, "framecrc", 1)
+    monkeypatch.setattr(ffmpeg, "binary", lambda: loaded)
+    monkeypatch.setattr(ffmpeg, "PATIENCE", 1.0)
+    file = str(put(tmp_path, movie, "a.mp4") / "a.mp4")
+    assert opening._bytes_of(file, 32, threading.Event()) == 40 * 32 * 48 * 3
 
 
 def test_damage_can_be_tolerated(real_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,5 @@
 import multiprocessing
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -222,8 +223,14 @@ def test_the_plan_says_where_the_offset_goes() -> None:
 @pytest.mark.parametrize(
     ("extents", "spec", "groups", "message"),
     [
-        ([], MiningSpec(), None, "two disjoint volumes of 16x112x112: the 0 videos"),
-        ([(31, 128, 171), (20, 150, 120)], MiningSpec(), None, "16x112x112: the 2 videos reach 31x150x171"),
+        ([], MiningSpec(), None, "two disjoint volumes of 16x112x112: there are no videos; ask"),
+        (
+            [(31, 128, 171), (20, 150, 150), (9, 60, 60)],
+            MiningSpec(),
+            None,
+            r"16x112x112: the largest of the 3 videos are 31x128x171, 20x150x150 \(frames x height x width\); ask",
+        ),
+        ([(16, 128, 171)], MiningSpec(), None, "16x112x112: the only video is 16x128x171 "),
         ([(60, 128, 171)] * 2, MiningSpec(boundary=30), None, "within 30 frames"),
         ([(60, 128, 171), (9, 128, 171)], MiningSpec(), None, "need two videos .* not 1"),
         ([(15, 128, 171)] * 3, MiningSpec(positive_ratio=0.0), None, "need two videos .* not 0: .* 15x128x171"),
@@ -233,6 +240,19 @@ def test_the_plan_says_where_the_offset_goes() -> None:
 def test_too_few_videos_are_named(extents: Any, spec: MiningSpec, groups: Any, message: str) -> None:
     with pytest.raises(NoPairs, match=message):
         PairMiner(extents, spec, 0, groups)
+
+
+@EXAMPLES
+@given(st.lists(st.tuples(*[st.integers(0, 40)] * 3), min_size=1, max_size=9))
+def test_only_sizes_that_exist_are_named_the_longest_and_the_largest_picture_among_them(extents: Any) -> None:
+    with pytest.raises(NoPairs) as caught:
+        PairMiner(extents, MiningSpec(), 0)
+    named = [tuple(map(int, size.split("x"))) for size in re.findall(r"\d+x\d+x\d+", str(caught.value))][1:]
+    assert 1 <= len(named) <= 3
+    assert set(named) <= set(extents)
+    assert max(t for t, _, _ in named) == max(t for t, _, _ in extents)
+    assert max(y * x for _, y, x in named) == max(y * x for _, y, x in extents)
+    assert max(t * y * x for t, y, x in named) == max(t * y * x for t, y, x in extents)
 
 
 def test_what_is_not_asked_for_need_not_exist() -> None:

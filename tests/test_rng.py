@@ -119,7 +119,7 @@ def test_seed_and_item_do_not_add_up() -> None:
 
 
 def test_purposes_differ() -> None:
-    names = ["PAIR", "EMBED", "HELD_OUT", "SYNTHETIC", "DROPOUT", "WEIGHTS", "EVALUATE", "TESTS"]
+    names = ["PAIR", "EMBED", "HELD_OUT", "SYNTHETIC", "DROPOUT", "WEIGHTS", "TESTS"]
     assert len({getattr(rng, name) for name in names}) == len(names)
     assert rng.PAIR == naive_plan.PAIR
 
@@ -136,6 +136,12 @@ def test_purposes_differ() -> None:
         lambda: rng.uniform(0, 0, 0, -1),
         lambda: rng.below(0, 0, 0, 0, 3),
         lambda: rng.below(0, 0, 0, [3, 4], 3),
+        lambda: rng.below(0, 0, 0, 2.9, 3),  # type: ignore[arg-type]
+        lambda: rng.below(0, 0, 0, np.array([3.0, 4.0])),
+        lambda: rng.below(0, 0, 0, True, 3),
+        lambda: rng.below(0, 0, 0, -1, 3),
+        lambda: rng.below(0, 0, 0, 2**63, 3),
+        lambda: rng.below(0, 0, 0, 2**64, 3),
         lambda: rng.below(0, 0, 0, 3, -1),
         lambda: rng.permutation(0, 0, 0, -1),
     ],

@@ -4,7 +4,11 @@ import errno
 import fcntl
 import json
 import os
+import subprocess
+import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +112,39 @@ def test_frames_that_are_gone_say_so(folder: Path) -> None:
         store.frames(str(folder / "none.npy"))
 
 
+MANY = """
+import resource, sys
+from pathlib import Path
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+import numpy as np
+from stpairs_core.videos import store
+for number in range(100):
+    np.save(f"{sys.argv[1]}/{number}.npy", np.full((3, 2, 2, 3), number, np.uint8))
+for number in [*range(100), *range(100)]:
+    assert (store.frames(f"{sys.argv[1]}/{number}.npy")[1:] == number).all()
+"""
+
+
+def test_more_videos_than_file_handles(tmp_path: Path) -> None:
+    """In a process of its own, since the limit would bind the other tests."""
+    done = subprocess.run([sys.executable, "-c", MANY, str(tmp_path)], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_many_threads_share_the_mapped_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "frames", lru_cache(maxsize=4)(store.frames.__wrapped__))
+    for number in range(20):
+        np.save(tmp_path / f"{number}.npy", np.full((3, 2, 2, 3), number, np.uint8))
+
+    def right(k: int) -> bool:
+        return bool((store.frames(str(tmp_path / f"{k % 20}.npy")) == k % 20).all())
+
+    before = len(os.listdir("/proc/self/fd"))
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(right, range(2000)))
+    assert len(os.listdir("/proc/self/fd")) <= before + 4
+
+
 def test_damage_is_remembered_with_the_frames_before_it(folder: Path, real_data: Path) -> None:
     clip = real_data / "weird" / "truncated_v_SoccerJuggling_g23_c01.avi"
     key, record = add(folder, clip, 32)
@@ -175,6 +212,12 @@ def test_the_writer_holds_a_lock(folder: Path, movie: Path, monkeypatch: pytest.
     monkeypatch.setattr(store, "_header", look)
     add(folder, movie)
     assert len(locked) == 2
+
+
+def test_a_name_that_no_file_can_have_is_no_entry() -> None:
+    with pytest.raises(DamagedVideo, match="null") as caught:
+        key_of("a\0b.mp4", None)
+    assert not caught.value.lasting
 
 
 def test_where_the_store_is(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -301,6 +301,18 @@ def test_writing_again_replaces_what_was_there(tmp_path: Path) -> None:
     }
 
 
+def test_what_a_killed_writer_left_is_cleared(tmp_path: Path) -> None:
+    names = ("zoom/.zoom_0003.mp4.7-ab.tmp", "shake/.shake_10000.mp4.7-ab.tmp", ".factors.csv.7-ab.tmp")
+    left = [tmp_path / name for name in names]
+    mine = [tmp_path / name for name in ("zoom/.my.tmp", "zoom/zoom_draft.tmp")]
+    for path in left + mine:
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"half of it")
+    write_videos(tmp_path, replace(SMALL, videos=1), 0)
+    assert not any(path.exists() for path in left)
+    assert all(path.exists() for path in mine)
+
+
 def test_an_interrupted_writing_stops_at_once_and_leaves_no_table(tmp_path: Path) -> None:
     write_videos(tmp_path, replace(SMALL, videos=1), 0)
 

@@ -1,7 +1,8 @@
-"""The learner: exact losses, bit-exact resume, an encoder that stays as it was, devices."""
+"""The learner: exact losses and steps, resume bit for bit on the CPU, an encoder that stays as it was, devices."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -14,6 +15,9 @@ from stpairs_core.protocols import Backend, Encoder, Learner
 from stpairs_core.registry import find_backend
 from stpairs_core.spec import LearnerSpec, LearningSpec, NetworkSpec, PairPlan, VolumeShape
 from stpairs_torch import backend, devices
+from stpairs_torch import encoder as encoder_room
+from stpairs_torch import learner as learner_room
+from stpairs_torch.c3d import PairNetwork
 
 SHAPE = VolumeShape(16, 16, 16)
 PLAIN = LearnerSpec(SHAPE, NetworkSpec(1 / 16, dropout=0.0), LearningSpec(learning_rate=1e-3), seed=3)
@@ -95,6 +99,48 @@ def test_the_dense_hinge_judges_the_plans_pairs_and_every_other_negative_of_a_st
     labels = np.array([1 if plan.video[i, 0] == plan.video[j, 1] else -1 for i, j in rows], np.int8)
     expected = naive_loss(scores, labels, weights, spec.learning)
     assert float(learner.step(plan, volumes)) == pytest.approx(expected, rel=1e-5)
+
+
+def test_steps_are_those_of_adam() -> None:
+    """Against Adam written out (Kingma and Ba, Algorithm 1), on gradients of an identical network."""
+    spec = replace(PLAIN, learning=LearningSpec(learning_rate=1e-3, penalty="squared", penalty_weight=0.01))
+    learner = backend.learner(spec, "cpu")
+    network = PairNetwork(SHAPE, spec.network)
+    names = [name for name, _ in network.named_parameters()]
+    weights = {name: learner.state()[f"model.{name}"].astype(np.float64) for name in names}
+    mean = {name: np.zeros_like(weights[name]) for name in names}
+    square = {name: np.zeros_like(weights[name]) for name in names}
+    for step in (1, 2):
+        before = snapshot(learner)
+        network.load_state_dict({name: torch.from_numpy(before[f"model.{name}"]) for name in names})
+        gradients = autograd(network, make_plan(step), make_volumes(step), spec.learning)
+        learner.step(make_plan(step), make_volumes(step))
+        for name in names:
+            mean[name] = 0.9 * mean[name] + 0.1 * gradients[name]
+            square[name] = 0.999 * square[name] + 0.001 * gradients[name] ** 2
+            root = np.sqrt(square[name] / (1 - 0.999**step))
+            moved = spec.learning.learning_rate * mean[name] / (1 - 0.9**step) / (root + 1e-8)
+            weights[name] = before[f"model.{name}"].astype(np.float64) - moved
+            after = learner.state()
+            # A step moves a weight by up to 1e-3; float32 rounds weights near 1 by 6e-8.
+            np.testing.assert_allclose(after[f"model.{name}"], weights[name], rtol=2e-7, atol=2e-6, err_msg=name)
+            for moment, expected in (("exp_avg", mean), ("exp_avg_sq", square)):
+                found, scale = after[f"optimizer.{name}.{moment}"], np.abs(expected[name]).max()
+                np.testing.assert_allclose(found, expected[name], rtol=1e-4, atol=1e-5 * scale, err_msg=moment)
+
+
+def autograd(
+    network: PairNetwork, plan: PairPlan, volumes: Volumes, spec: LearningSpec
+) -> dict[str, NDArray[np.float64]]:
+    """Gradients of Eqn. 2 with the squared penalty, written anew."""
+    network.zero_grad()
+    first, second = (torch.from_numpy(np.ascontiguousarray(volumes[:, member])) for member in (0, 1))
+    margins = (1 - network(first, second) * torch.from_numpy(plan.label)).clamp(min=0)
+    positive = torch.from_numpy(plan.label > 0)
+    squares = sum(weight.square().sum() for weight in network.parameters())
+    loss = margins[positive].mean() + margins[~positive].mean() + spec.penalty_weight * squares
+    loss.backward()
+    return {name: weight.grad.numpy().astype(np.float64) for name, weight in network.named_parameters()}  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("spec", [PAPER, OURS], ids=["paper", "ours"])
@@ -206,6 +252,34 @@ def test_a_step_that_is_not_finite_stops_and_leaves_the_weights(value: float, wh
     assert differing(snapshot(learner), state) == [], what
 
 
+@pytest.mark.parametrize("norm", ["none", "batch"])
+def test_a_refused_step_leaves_statistics_too_and_advises_what_is_not_yet_done(norm: str) -> None:
+    network = replace(OURS.network, norm=norm)  # type: ignore[arg-type]
+    learner = trained(replace(OURS, network=network))
+    state = snapshot(learner)
+    state["model.head.score.weight"] = np.full_like(state["model.head.score.weight"], np.inf)
+    learner.restore(state)
+    with pytest.raises(TrainingStopped, match="lower the learning rate") as caught:
+        learner.step(make_plan(), make_volumes())
+    assert differing(snapshot(learner), state) == []
+    assert ("norm=batch" in str(caught.value)) == (norm == "none")
+    if norm == "batch":
+        assert state["model.encoder.conv1.norm.num_batches_tracked"] == 2
+
+
+def test_a_step_that_fails_otherwise_leaves_the_state(monkeypatch: pytest.MonkeyPatch) -> None:
+    learner = trained(OURS)
+    state = snapshot(learner)
+
+    def out_of_memory(*_: object) -> None:
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(learner_room, "penalty", out_of_memory)
+    with pytest.raises(torch.OutOfMemoryError):
+        learner.step(make_plan(), make_volumes())
+    assert differing(snapshot(learner), state) == []
+
+
 def test_scores_do_not_depend_on_their_company() -> None:
     learner = trained(OURS)
     volumes = make_volumes(4, pairs=11)
@@ -277,6 +351,58 @@ def test_cuda_is_never_quietly_replaced(monkeypatch: pytest.MonkeyPatch) -> None
     assert backend.devices()["cpu"].endswith("threads")
     with pytest.raises(InvalidSpec, match='"auto", "cpu" or "cuda", not \'tpu\''):
         backend.learner(PLAIN, "tpu")
+
+
+def precision() -> object:
+    """How torch would run convolutions on CUDA, as this version says it."""
+    cudnn = torch.backends.cudnn
+    return cudnn.conv.fp32_precision if hasattr(cudnn, "conv") else cudnn.allow_tf32
+
+
+def test_full_precision_on_cuda_and_the_callers_choice_afterwards() -> None:
+    before, cuda = precision(), torch.device("cuda")
+    assert before in ("tf32", True), "torch's default changed"
+    with encoder_room.full_precision(torch.device("cpu")):
+        assert precision() == before
+    with encoder_room.full_precision(cuda):
+        assert precision() in ("ieee", False)
+    assert precision() == before
+    with pytest.raises(ZeroDivisionError), encoder_room.full_precision(cuda):
+        raise ZeroDivisionError
+    assert precision() == before
+    first, second = encoder_room.full_precision(cuda), encoder_room.full_precision(cuda)
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)  # as one of two threads that share an encoder leaves first
+    assert precision() in ("ieee", False)
+    second.__exit__(None, None, None)
+    assert precision() == before
+
+
+def test_encoding_and_scoring_ask_for_full_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    @contextmanager
+    def noted(device: torch.device) -> Iterator[None]:
+        asked.append(device.type)
+        yield
+
+    learner, volumes = trained(PLAIN, 0), make_volumes()
+    monkeypatch.setattr(encoder_room, "full_precision", noted)
+    monkeypatch.setattr(learner_room, "full_precision", noted)
+    learner.encoder()(volumes[:, 0])
+    learner.score(volumes)
+    assert asked == ["cpu", "cpu"]
+
+
+@pytest.mark.gpu
+def test_features_and_scores_on_cuda_do_without_tf32() -> None:
+    assert precision() in ("tf32", True)
+    here, there = backend.learner(OURS, "cpu"), backend.learner(OURS, "cuda")
+    volumes = make_volumes(8)
+    expected = here.encoder()(volumes[:, 0])
+    assert np.abs(there.encoder()(volumes[:, 0]) - expected).max() <= 2e-5 * np.abs(expected).max()
+    np.testing.assert_allclose(there.score(volumes), here.score(volumes), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.gpu

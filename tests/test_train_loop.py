@@ -1,5 +1,7 @@
 """The loop: it learns, the same whatever the number of threads, and goes on where it stopped."""
 
+import errno
+import fcntl
 import hashlib
 import json
 import threading
@@ -14,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from stpairs_core.errors import BadVideos, InvalidSpec, NoPairs, TrainingStopped
+from stpairs_core.errors import BadVideos, InvalidSpec, MissingPart, NoPairs, StpairsError, TrainingStopped
 from stpairs_core.registry import find_backend
 from stpairs_core.spec import LearnerSpec, MiningSpec, PairPlan, TrainSpec, VolumeShape
 from stpairs_core.train import TrainResult, read_metrics, train
@@ -71,7 +73,13 @@ def test_the_held_out_auc_rises_on_an_easy_world(tmp_path: Path) -> None:
 def test_a_run_leaves_its_files(straight: Path) -> None:
     found = {path.relative_to(straight).as_posix() for path in straight.rglob("*") if path.is_file()}
     checkpoints = {"checkpoints/step-00000024.safetensors", "checkpoints/step-00000030.safetensors"}
-    assert found == checkpoints | {"checkpoints/latest.json", "config.json", "metrics.jsonl", "model.safetensors"}
+    assert found == checkpoints | {
+        "checkpoints/latest.json",
+        "config.json",
+        "metrics.jsonl",
+        "model.safetensors",
+        ".lock",
+    }
 
 
 def test_the_metrics_have_one_line_a_step_and_all_numbers(straight: Path) -> None:
@@ -306,7 +314,85 @@ def test_videos_that_give_no_pairs_leave_no_folder(tmp_path: Path) -> None:
     spec = replace(SPEC, mining=MiningSpec(VolumeShape(64, 6, 6)))
     with pytest.raises(NoPairs):
         go(tmp_path / "run", spec)
+    with pytest.raises(NoPairs):
+        go(tmp_path / "run", source=colour_world(1))
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("mining", "words"),
+    [
+        ({"positive_ratio": 1.0}, "positive_ratio=1.0 of pairs=10 makes 10 positive and 0 negative pairs"),
+        ({"positive_ratio": 0.04}, "positive_ratio=0.04 of pairs=10 makes 0 positive and 10 negative pairs"),
+        ({"pairs": 1}, "positive_ratio=0.3 of pairs=1 makes 0 positive and 1 negative pairs"),
+        ({"positive_ratio": 0.5, "literal_algorithm1": True}, "makes 5 positive and 0 negative pairs"),
+    ],
+)
+@pytest.mark.parametrize("held_out", [0.0, 0.4])
+def test_steps_of_one_class_are_refused_and_leave_no_folder(
+    tmp_path: Path, mining: dict[str, Any], words: str, held_out: float
+) -> None:
+    spec = replace(SPEC, mining=replace(SPEC.mining, **mining), held_out=held_out)
+    with pytest.raises(InvalidSpec, match=f"both classes.*{words}; change positive_ratio or pairs"):
+        go(tmp_path / "run", spec)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_backend_that_is_not_here_leaves_no_folder(tmp_path: Path) -> None:
+    class Missing(NumpyBackend):
+        def learner(self, spec: LearnerSpec, device: str) -> NumpyLearner:
+            raise MissingPart("no such device")
+
+    with pytest.raises(MissingPart):
+        go(tmp_path / "run", backend=Missing())
+    assert not (tmp_path / "run").exists()
+
+
+class Meddling(Silent):
+    """Somebody who trains in the same folder in the middle of a run."""
+
+    def __init__(self, run: Path) -> None:
+        self.run = run
+        self.said: list[str] = []
+
+    def started(self, total: int, step: int) -> None:
+        with pytest.raises(StpairsError) as caught:
+            go(self.run)
+        self.said.append(str(caught.value))
+
+
+def test_a_second_training_in_one_folder_is_refused_and_the_first_one_goes_on(tmp_path: Path, straight: Path) -> None:
+    run = tmp_path / "run"
+    meddling = Meddling(run)
+    assert go(run, progress=meddling, stop=stop_after(15)).interrupted
+    go(run, progress=meddling)
+    assert meddling.said == [f"another process is training in {run}: wait until it ends, or give another folder"] * 2
+    assert model_hash(run) == model_hash(straight)
+
+
+def test_two_that_begin_at_once_do_not_mix(tmp_path: Path, straight: Path) -> None:
+    run = tmp_path / "run"
+
+    class Slow(NumpyBackend):
+        def learner(self, spec: LearnerSpec, device: str) -> NumpyLearner:
+            go(run)  # another finds no folder either, and is quicker
+            return super().learner(spec, device)
+
+    with pytest.raises(StpairsError, match="another process began to train"):
+        go(run, backend=Slow())
+    assert model_hash(run) == model_hash(straight)
+
+
+def test_a_file_system_without_locks_trains_all_the_same(
+    tmp_path: Path, straight: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    go(tmp_path / "run", stop=stop_after(12))
+    go(tmp_path / "run")
+    assert model_hash(tmp_path / "run") == model_hash(straight)
 
 
 def test_the_backend_is_found_by_its_name_for_real() -> None:

@@ -1,6 +1,7 @@
 """What a person sees, and stopping on signals."""
 
 import io
+import re
 import signal
 import threading
 from collections.abc import Iterator
@@ -14,6 +15,11 @@ from stpairs_core.train.progress import Silent
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
+
+
+def plain(stream: Terminal) -> str:
+    """What was shown, each picture of it on lines of its own, without the codes that move the cursor and colour."""
+    return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", stream.getvalue().replace("\r", "\n"))
 
 
 def seconds() -> Iterator[float]:
@@ -59,14 +65,38 @@ def test_plain_progress_knows_the_time_left() -> None:
     assert stream.getvalue().splitlines()[-1].endswith("2:11:41 left")
 
 
-def test_rich_progress_shows_loss_auc_and_remarks() -> None:
+def test_rich_progress_shows_all_numbers_remarks_and_the_time_left() -> None:
     stream = Terminal()
     tell(RichProgress(stream))
-    text = stream.getvalue()
-    for words in ("a remark [1/2]", "decoding", "9/9", "training", "60/100", "loss 0.7500", "12.5 pairs/s"):
+    text = plain(stream)
+    for words in ("a remark [1/2]", "decoding", "9/9"):
         assert words in text
-    assert "AUC 0.875" in text
     assert "…" not in text  # all has room
+    *_, first, second = text.strip().splitlines()
+    assert re.fullmatch(r"training \S+ +60/100 +loss 0\.7500  12\.5 pairs/s +\d:\d\d:\d\d *", first)
+    assert second.strip() == "AUC 0.875  accuracy 0.500"
+
+
+def test_rich_progress_of_a_long_run_has_room_on_80_columns() -> None:
+    stream = Terminal()
+    progress = RichProgress(stream)
+    progress.started(1_000_000, 0)
+    progress.advanced(999_999, 10.75, 12345.6)
+    progress.measured(999_999, 0.875, 0.5)
+    progress.ended()
+    for words in ("999999/1000000", "loss 10.7500", "12345.6 pairs/s", "AUC 0.875", "accuracy 0.500"):
+        assert words in stream.getvalue()
+    assert "…" not in stream.getvalue()
+
+
+def test_rich_progress_is_one_line_until_something_is_measured() -> None:
+    stream = Terminal()
+    progress = RichProgress(stream)
+    progress.started(10, 0)
+    progress.advanced(1, 0.75, 12.5)
+    progress.ended()
+    assert not any(line.isspace() for line in plain(stream).split("\n"))
+    assert "loss 0.7500  12.5 pairs/s" in plain(stream)
 
 
 def test_rich_progress_ends_twice_without_harm() -> None:

@@ -1,6 +1,9 @@
 """From NumPy volumes to torch tensors, and the frozen encoder that a learner hands out."""
 
 import copy
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, final
 
 import numpy as np
@@ -18,7 +21,10 @@ BATCH = 16
 
 @final
 class TorchEncoder:
-    """A frozen copy of a C3D in evaluation mode; a `stpairs_core.protocols.Encoder`. Threads may share it."""
+    """A frozen copy of a C3D in evaluation mode; a `stpairs_core.protocols.Encoder`. Threads may share it.
+
+    On CUDA its convolutions run in full precision, as ONNX Runtime's do for us (see `full_precision`).
+    """
 
     def __init__(self, network: C3D, device: torch.device) -> None:
         self._network = copy.deepcopy(network).eval().requires_grad_(False)
@@ -38,11 +44,43 @@ class TorchEncoder:
         """fc7 features after their ReLU, (n, width), of (n, T, H, W, 3) RGB."""
         check_volumes(volumes, (len(volumes),), self.shape)
         features = np.empty((len(volumes), self.width), np.float32)
-        with torch.inference_mode():
+        with torch.inference_mode(), full_precision(self._device):
             for start in range(0, len(volumes), BATCH):
                 rows = slice(start, start + BATCH)
                 features[rows] = self._network(to_device(volumes[rows], self._device)).cpu().numpy()
         return features
+
+
+_precision_lock = threading.Lock()
+_precision_held: list[str | bool] = []
+"""What the convolutions were set to before, once for each thread that is inside `full_precision`."""
+
+
+@contextmanager
+def full_precision(device: torch.device) -> Iterator[None]:
+    """Convolutions on CUDA without TF32 inside, and as the caller had set them afterwards; nothing on the CPU.
+
+    TF32, torch's default for convolutions, keeps 10 bits of each factor: features would differ from the CPU's and from
+    ONNX Runtime's in the third digit. Torch has one switch for the whole process, so that a step in another thread is
+    slower meanwhile. Matrix products are in full precision by torch's default, and a caller who changes that is obeyed.
+    """
+    if device.type != "cuda":
+        yield
+        return
+    # Before torch 2.9, convolutions had no switch of their own; since then, reading the old one may raise.
+    old = (torch.backends.cudnn, "allow_tf32", False)
+    conv = getattr(torch.backends.cudnn, "conv", None)
+    place, name, full = old if conv is None else (conv, "fp32_precision", "ieee")
+    with _precision_lock:
+        _precision_held.append(_precision_held[0] if _precision_held else getattr(place, name))
+        setattr(place, name, full)
+    try:
+        yield
+    finally:
+        with _precision_lock:  # the last one out gives it back
+            before = _precision_held.pop()
+            if not _precision_held:
+                setattr(place, name, before)
 
 
 def check_volumes(volumes: NDArray[Any], leading: tuple[int, ...], shape: VolumeShape) -> None:

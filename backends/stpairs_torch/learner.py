@@ -1,4 +1,4 @@
-"""One pair network being trained: Adam on the hinge, a state that resumes bit for bit."""
+"""One pair network being trained: Adam on the hinge, a state that resumes bit for bit on the CPU."""
 
 import hashlib
 from collections.abc import Iterator, Mapping
@@ -14,7 +14,7 @@ from torch import Tensor
 from stpairs_core.errors import BadFile, TrainingStopped
 from stpairs_core.spec import LearnerSpec, PairPlan
 from stpairs_torch.c3d import PairNetwork, initialise
-from stpairs_torch.encoder import BATCH, TorchEncoder, check_volumes, to_device
+from stpairs_torch.encoder import BATCH, TorchEncoder, check_volumes, full_precision, to_device
 from stpairs_torch.objective import balanced_coefficients, balanced_hinge, dense_labels, frobenius_norm, penalty
 
 MOMENTS = ("exp_avg", "exp_avg_sq")
@@ -25,8 +25,9 @@ MOMENTS = ("exp_avg", "exp_avg_sq")
 class TorchLearner:
     """Trains one `PairNetwork`; a `stpairs_core.protocols.Learner` and `OnnxWriter`.
 
-    A step's weights are a pure function of the spec, the plans and the volumes so far, on one device with one
-    number of threads: weights come from the seed, dropout from the seed and the number of the step.
+    First weights come from the seed, dropout from the seed and the number of the step. On the CPU, with one number of
+    threads, the weights of a step are therefore a pure function of the spec, the plans and the volumes so far, bit for
+    bit. On CUDA they are so but for rounding: its kernels sum in no fixed order, and steps use TF32 as torch is set.
     """
 
     def __init__(self, spec: LearnerSpec, device: torch.device) -> None:
@@ -47,7 +48,7 @@ class TorchLearner:
 
         Both members of all pairs go through the encoder as one batch, and batch norm takes its statistics over
         all 2B of them. A plan without both classes is an `InvalidSpec`. Where the loss or its gradient is not
-        finite, the weights stay as they are and `TrainingStopped` names the step.
+        finite, the whole state stays as it is and `TrainingStopped` names the step.
         """
         check_volumes(volumes, (len(plan), 2), self._spec.volume)
         dense = self._spec.learning.hinge == "dense"
@@ -55,19 +56,20 @@ class TorchLearner:
         coefficients = balanced_coefficients(labels)
 
         self._network.train()
-        with _drawing(self._device, f"dropout {self._spec.seed} {self._step}"):
-            f1, f2 = self._features(volumes)
-            scores = self._network.head(*_every_pair(f1, f2)) if dense else self._network.head(f1, f2)
-        loss = balanced_hinge(scores, to_device(labels, self._device), to_device(coefficients, self._device))
-        loss = loss + penalty(self._network.parameters(), self._spec.learning)
-        return self._descend(loss)
+        with _buffers_kept_on_failure(self._network):
+            with _drawing(self._device, f"dropout {self._spec.seed} {self._step}"):
+                f1, f2 = self._features(volumes)
+                scores = self._network.head(*_every_pair(f1, f2)) if dense else self._network.head(f1, f2)
+            loss = balanced_hinge(scores, to_device(labels, self._device), to_device(coefficients, self._device))
+            loss = loss + penalty(self._network.parameters(), self._spec.learning)
+            return self._descend(loss)
 
     def score(self, volumes: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """(B, 2, T, H, W, 3) -> (B,): the more positive, the more "same video"."""
+        """(B, 2, T, H, W, 3) -> (B,): the more positive, the more "same video"; on CUDA without TF32."""
         check_volumes(volumes, (len(volumes), 2), self._spec.volume)
         scores = np.empty(len(volumes), np.float32)
         self._network.eval()
-        with torch.inference_mode():
+        with torch.inference_mode(), full_precision(self._device):
             for start in range(0, len(volumes), BATCH // 2):
                 rows = slice(start, start + BATCH // 2)
                 scores[rows] = self._network.head(*self._features(volumes[rows])).cpu().numpy()
@@ -98,7 +100,11 @@ class TorchLearner:
             tensors[name].copy_(to_device(state[name], self._device))
 
     def write_onnx(self, encoder: Path, score: Path | None = None) -> None:
-        """Write the encoder as one ONNX file, and with `score` the pair network as another (see `OnnxWriter`)."""
+        """Write the encoder as one ONNX file, and with `score` the pair network as another (see `OnnxWriter`).
+
+        A copy on the CPU is written, wherever the learner computes. To publish it, its features must agree with ONNX
+        Runtime's on the CPU to 1e-5, so restore its state into a learner on the CPU first.
+        """
         from stpairs_torch.onnx_writer import write_encoder, write_score  # onnxscript takes seconds to import
 
         write_encoder(self._network.encoder, encoder)
@@ -115,9 +121,10 @@ class TorchLearner:
         torch.autograd.backward(loss)
         gradients = [weight.grad for weight in self._network.parameters() if weight.grad is not None]
         if not torch.isfinite(loss.detach() + frobenius_norm(gradients)):
+            other = "" if self._spec.network.norm == "batch" else " or train with norm=batch"
             raise TrainingStopped(
                 f"the loss or its gradient is not finite at step {self._step}; lower the learning rate "
-                f"({self._spec.learning.learning_rate:g}) or train with norm=batch"
+                f"({self._spec.learning.learning_rate:g}){other}"
             )
         self._adam.step()
         self._step += 1
@@ -144,6 +151,18 @@ def _fresh_network(spec: LearnerSpec) -> PairNetwork:
         network = PairNetwork(spec.volume, spec.network)
     initialise(network, torch.Generator().manual_seed(_word(f"weights {spec.seed}")))
     return network
+
+
+@contextmanager
+def _buffers_kept_on_failure(network: PairNetwork) -> Iterator[None]:
+    """Batch norm moves its statistics on the way forward, before it is known whether the step succeeds."""
+    kept = [buffer.clone() for buffer in network.buffers()]
+    try:
+        yield
+    except BaseException:
+        for buffer, before in zip(network.buffers(), kept, strict=True):
+            buffer.copy_(before)
+        raise
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from stpairs_core.spec import VolumeShape
 from stpairs_onnx.graphs import describe, read_graph, volume_shape
 from stpairs_onnx.sessions import choose_device, first_line, start
 
-_VOXELS = 2_000_000
+_VOXELS = 10 * 16 * 112 * 112
 """That are encoded at once, ten volumes of full size: the 64 channels of C3D's first layer then take half a GB."""
 
 
@@ -20,14 +20,15 @@ class OnnxEncoder:
     """The encoder in an ONNX file, a `stpairs_core.protocols.Encoder`. Threads may share it.
 
     `device` is "auto" (CUDA where it really works, else the CPU), "cpu" or "cuda". CUDA that is not there is a
-    `MissingPart`, never a quiet run on the CPU; a file that is no encoder is a `BadFile`.
+    `MissingPart`, never a quiet run on the CPU; any other word is an `InvalidSpec`, a file that is no encoder a
+    `BadFile`.
     """
 
-    def __init__(self, path: Path, device: str = "auto") -> None:
-        self._path = path
-        self._session = open_session(path, device)
-        self._shape = volume_shape(self._session, path, ("volumes",))
-        self._width = _width(self._session, path)
+    def __init__(self, path: str | Path, device: str = "auto") -> None:
+        self._path = Path(path)
+        self._session = open_session(self._path, device)
+        self._shape = volume_shape(self._session, self._path, ("volumes",))
+        self._width = _width(self._session, self._path)
 
     @property
     def shape(self) -> VolumeShape:

@@ -1,8 +1,8 @@
 """From a learner to ONNX files, which get their names only after they agree with the learner."""
 
 import tempfile
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import cast
 
@@ -11,8 +11,8 @@ import onnx
 from numpy.typing import NDArray
 
 from stpairs_core import rng
-from stpairs_core.durable import cannot_write, whole
-from stpairs_core.errors import MissingPart, StpairsError
+from stpairs_core.durable import cannot_write, sync
+from stpairs_core.errors import InvalidSpec, MissingPart, StpairsError
 from stpairs_core.protocols import Encoder, Learner, OnnxWriter
 from stpairs_core.spec import VolumeShape
 from stpairs_onnx.encoder import OnnxEncoder, open_session, run
@@ -26,30 +26,30 @@ TOLERANCE = 1e-5
 def publish(learner: Learner, encoder: Path, score: Path | None = None) -> Mapping[str, float]:
     """Write a learner's encoder, and with `score` its pair network, as ONNX files; returns what was measured.
 
-    Each file gets its name after onnx's full check and after ONNX Runtime on the CPU agrees with the learner on fixed
-    volumes, to 1e-5 of the largest feature; then whatever had that name is replaced. The learner must compute on the
-    CPU too: a GPU rounds otherwise by more. A learner that cannot write itself is a `MissingPart`, a file that does
-    not agree a `StpairsError`, and nothing is left behind.
+    The files get their names after onnx's full check, after ONNX Runtime on the CPU agrees with the learner on fixed
+    volumes, to 1e-5 of the largest feature, and when all are on the disk; then whatever had those names is replaced.
+    The learner must compute on the CPU too: a GPU rounds otherwise by more, so restore the state of one that lives
+    there into a learner on the CPU first (`stpairs export` opens every run on the CPU). One path for both files is an
+    `InvalidSpec`, a learner that cannot write itself a `MissingPart`, a file that does not agree or cannot be written
+    a `StpairsError`; then nothing is replaced and nothing left behind.
 
     The result has `features_error` (largest difference), `largest_feature`, and with `score` the same of scores.
     """
+    if score is not None and _place(encoder) == _place(score):
+        raise InvalidSpec(f"the encoder and the pair network cannot both be written to {encoder}; give two paths")
     if not callable(getattr(learner, "write_onnx", None)):
         raise MissingPart(f"{type(learner).__module__} cannot write ONNX: its learner has no write_onnx")
     targets = [encoder] if score is None else [encoder, score]
-    try:
-        with ExitStack() as stack:
-            parts = [_part(stack, target) for target in targets]
+    with ExitStack() as stack:
+        parts = [_part(stack, target) for target in targets]
+        with _naming(encoder):
             cast(OnnxWriter, learner).write_onnx(parts[0], *parts[1:])
-            for part, target in zip(parts, targets, strict=True):
-                _check(part, target)
-            measured = _compare_features(parts[0], learner.encoder())
-            if score is not None:
-                measured |= _compare_scores(parts[1], learner, learner.encoder().shape)
-            for part, target in zip(parts, targets, strict=True):
-                with whole(target) as unfinished:
-                    part.replace(unfinished)
-    except OSError as error:
-        raise cannot_write(encoder, error) from error
+        for part, target in zip(parts, targets, strict=True):
+            _check(part, target)
+        measured = _compare_features(parts[0], learner.encoder())
+        if score is not None:
+            measured |= _compare_scores(parts[1], learner, learner.encoder().shape)
+        _replace(parts, targets)
     return measured
 
 
@@ -64,9 +64,36 @@ def samples(shape: VolumeShape) -> NDArray[np.uint8]:
 
 def _part(stack: ExitStack, target: Path) -> Path:
     """Where a file is written first: alone in a folder, for exporters may write beside it, on the target's disk."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    folder = stack.enter_context(tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}."))
+    if not target.name or target.is_dir():
+        raise StpairsError(f"cannot write {target}: it is a folder; name a file")
+    with _naming(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        folder = stack.enter_context(tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}."))
     return Path(folder) / target.name
+
+
+def _replace(parts: list[Path], targets: list[Path]) -> None:
+    """Give the parts their names, when all of them are on the disk."""
+    for part, target in zip(parts, targets, strict=True):
+        with _naming(target):
+            sync(part)
+    for part, target in zip(parts, targets, strict=True):
+        with _naming(target):
+            part.replace(target)
+            sync(target.parent)
+
+
+def _place(target: Path) -> Path:
+    """One path for all that name one file; a link is replaced and not followed, so its last part stays."""
+    return target.parent.resolve() / target.name
+
+
+@contextmanager
+def _naming(target: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise cannot_write(target, error) from error
 
 
 def _check(part: Path, target: Path) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import onnxruntime
 from onnx import TensorProto, helper
 
-from stpairs_core.errors import MissingPart
+from stpairs_core.errors import InvalidSpec, MissingPart
 
 PROVIDERS: Mapping[str, str] = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 """What ONNX Runtime calls each device."""
@@ -22,9 +22,12 @@ _FATAL = 4
 
 
 def choose_device(device: str) -> str:
-    """ "cpu" or "cuda" for "auto", "cpu" or "cuda"; a `MissingPart` that says what is missing where it is not there."""
+    """ "cpu" or "cuda" for "auto", "cpu" or "cuda"; a `MissingPart` that says what is missing where it is not there.
+
+    Any other word is an `InvalidSpec`.
+    """
     if device not in ("auto", *PROVIDERS):
-        raise MissingPart(f"ONNX Runtime has no device {device!r} here; choose auto, cpu or cuda")
+        raise InvalidSpec(f'device must be "auto", "cpu" or "cuda", not {device!r}')
     if device == "cpu":
         return device
     fault = cuda_fault()

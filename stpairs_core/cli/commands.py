@@ -29,7 +29,7 @@ class Command(Protocol):
 
 def parse(argv: list[str]) -> Command:
     """The command that ARGV asks for; wrong usage exits with 2 and a word on what is wrong."""
-    if argv in (["--version"], ["version"]):
+    if argv == ["--version"]:
         print(f"stpairs {version('stpairs')}")
         raise SystemExit(0)
     train = tyro.conf.subcommand("train", default=train_defaults(argv))

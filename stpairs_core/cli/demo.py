@@ -9,7 +9,7 @@ import numpy as np
 import tyro
 from numpy.typing import NDArray
 
-from stpairs_core.cli.gallery import CLIP, embed_reported, recipe_of
+from stpairs_core.cli.gallery import embed_reported, first_frames, open_encoder
 from stpairs_core.cli.opening import miner_reported, open_reported, short_side_for
 from stpairs_core.cli.output import Output
 from stpairs_core.cli.page import Card, Row, write_page
@@ -67,28 +67,31 @@ class Demo:
         untrained = self._embed("untrained", find_backend("torch").learner(spec.learner, "cpu"), videos)
         self.output.note("4/4  searching")
         held_out = np.flatnonzero(np.isin(learned.paths, load_config(run).held_out))
+        auc = "not measured" if result.auc is None else f"{result.auc:.3f}; 0.5 is guessing"
         facts = {
             "videos": f"{len(learned.paths)}, of which {len(held_out)} were held out of training",
             "training": f"{spec.steps} steps of {spec.mining.pairs} pairs of volumes of {spec.mining.volume}",
-            "held-out pairs told apart (AUC)": f"{result.auc:.3f}; 0.5 is guessing" if result.auc else "not measured",
+            "held-out pairs told apart (AUC)": auc,
         }
         queries = held_out if len(held_out) else np.arange(len(learned.paths))
-        counts = {"learned": same_label(learned, queries), "untrained": same_label(untrained, queries)}
+        labelled = queries[[bool(learned.labels[query]) for query in queries]]
+        counts = {"learned": same_label(learned, labelled), "untrained": same_label(untrained, labelled)}
         if len(set(learned.labels)) > 1:
             for name, right in counts.items():
-                facts[f"nearest video has the query's label, {name}"] = f"{right} of {len(queries)}"
+                facts[f"nearest video has the query's label, {name}"] = f"{right} of {len(labelled)}"
         page = self._write_page(videos, learned, queries, facts)
         for name, fact in facts.items():
             self.output.say(f"{name}: {fact}")
         self.output.say(f"look at {page}")
-        return {"page": str(page), "auc": result.auc, "queries": len(queries), "same_label": counts}
+        return {"page": str(page), "auc": result.auc, "queries": len(labelled), "same_label": counts}
 
     @property
     def _folder(self) -> Path:
-        return self.out / ("synthetic" if self.videos is None else self.videos.resolve().stem)
+        source = f"synthetic-{self.seed}" if self.videos is None else f"{self.videos.resolve().name}-{self.seed}"
+        return self.out / source
 
     def _synthetic(self) -> Path:
-        folder = self._folder / f"videos-{self.seed}"
+        folder = self._folder / "videos"
         if (folder / TABLE).exists():  # it comes last, so all videos are whole
             return folder / TABLE
         with self.output.progress().counting("making synthetic videos") as count:
@@ -97,10 +100,9 @@ class Demo:
     def _embed(self, name: str, learner: Learner, videos: Videos) -> Features:
         """Features through the exported graph, not through the network that was trained."""
         path = self._folder / f"{name}.onnx"
-        runtime = find_runtime("onnx")
-        runtime.publish(learner, path)
-        encoder = runtime.encoder(path, "auto")
-        features = embed_reported(encoder, videos, recipe_of(path, encoder), self.output)
+        find_runtime("onnx").publish(learner, path)
+        opened = open_encoder(path, "auto")
+        features = embed_reported(opened.encoder, videos, opened.recipe(), self.output)
         features.save(self._folder / f"{name}.parquet")
         return features
 
@@ -141,14 +143,13 @@ def neighbours(features: Features, queries: NDArray[np.intp]) -> list[Near]:
 
 def same_label(features: Features, queries: NDArray[np.intp]) -> int:
     """How many of the queries have the label of their nearest other video."""
-    pairs = zip(queries, neighbours(features, queries), strict=True)
+    pairs = zip(queries.tolist(), neighbours(features, queries), strict=True)
     return sum(features.labels[query] == features.labels[near[0][0]] for query, near in pairs)
 
 
 def _page_row(videos: Videos, features: Features, query: int, near: Near) -> Row:
     def card(row: int, note: str) -> Card:
-        video = videos.paths.index(features.paths[row])
-        frames = videos.read(video, 0, min(CLIP, int(videos.extents[video, 0])))
+        frames = first_frames(videos, videos.paths.index(features.paths[row]))
         return Card(features.paths[row], features.labels[row], note, frames)
 
     return Row(card(query, "the query"), [card(row, f"distance {far:.3f}") for row, far in near])

@@ -13,7 +13,7 @@ from typing import Annotated
 import tyro
 
 from stpairs_core.cli.output import Output
-from stpairs_core.errors import MissingPart, StpairsError
+from stpairs_core.errors import MissingPart
 from stpairs_core.protocols import Backend, Runtime
 from stpairs_core.registry import find_backend, find_runtime, plugin_names
 from stpairs_core.videos.ffmpeg import binary
@@ -89,7 +89,7 @@ def _look(name: str, check: Callable[[], str]) -> Finding:
         return Finding(name, True, check())
     except MissingPart as error:
         return Finding(name, None, str(error))
-    except (StpairsError, OSError, ImportError, RuntimeError, AttributeError) as error:
+    except Exception as error:
         return Finding(name, False, f"{type(error).__name__}: {error}")
 
 
@@ -105,11 +105,17 @@ def _devices(find: Callable[[str], Backend | Runtime], name: str) -> str:
 
 
 def _one_onnxruntime(versions: Mapping[str, str]) -> Finding:
-    both = "onnxruntime" in versions and "onnxruntime-gpu" in versions
-    detail = "onnxruntime and onnxruntime-gpu overwrite each other: uninstall both, then install one" if both else "one"
-    if not both and not {"onnxruntime", "onnxruntime-gpu"} & versions.keys():
-        return Finding("ONNX Runtime wheel", None, 'not installed: pip install "stpairs[onnx]", or [onnx-cpu]')
-    return Finding("ONNX Runtime wheel", not both, detail)
+    """The two wheels own one import name; and the GPU wheel runs on the CPU without a word where CUDA does not load."""
+    name, here = "ONNX Runtime wheel", {"onnxruntime", "onnxruntime-gpu"} & versions.keys()
+    if not here:
+        return Finding(name, None, 'not installed: pip install "stpairs[onnx]", or [onnx-cpu]')
+    if len(here) == 2:
+        detail = "onnxruntime and onnxruntime-gpu overwrite each other: uninstall both, then install one"
+        return Finding(name, False, detail)
+    if here == {"onnxruntime-gpu"} and "cuda" not in find_runtime("onnx").devices():
+        # Where there is an NVIDIA driver, CUDA was surely meant to run.
+        return Finding(name, not shutil.which("nvidia-smi"), "onnxruntime-gpu, but CUDA does not load here: CPU only")
+    return Finding(name, True, here.pop())
 
 
 def _room() -> Finding:

@@ -7,9 +7,10 @@ from typing import Annotated
 
 import tyro
 
-from stpairs_core.cli.gallery import embed_reported, open_encoder, recipe_of
+from stpairs_core.cli.gallery import embed_reported, open_encoder
 from stpairs_core.cli.opening import open_reported, short_side_for
 from stpairs_core.cli.output import Output
+from stpairs_core.errors import InvalidSpec
 
 
 @dataclass(frozen=True)
@@ -37,10 +38,12 @@ class Embed:
 
     def run(self) -> Mapping[str, object]:
         """Embed and write."""
-        encoder = open_encoder(self.encoder, self.device)
-        videos = open_reported(self.videos, short_side_for(encoder.shape), self.output, self.tolerate_damage)
-        recipe = recipe_of(self.encoder, encoder, self.volumes, self.seed)
-        features = embed_reported(encoder, videos, recipe, self.output)
+        if self.volumes < 1:
+            raise InvalidSpec(f"volumes must be at least 1, not {self.volumes}")
+        opened = open_encoder(self.encoder, self.device)
+        short_side = short_side_for(opened.encoder.shape)
+        videos = open_reported(self.videos, short_side, self.output, self.tolerate_damage)
+        features = embed_reported(opened.encoder, videos, opened.recipe(self.volumes, self.seed), self.output)
         features.save(self.out)
         count, width = features.vectors.shape
         self.output.say(f"{self.out}: {count} videos, {width} numbers each")

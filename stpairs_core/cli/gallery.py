@@ -1,6 +1,9 @@
 """Encoders, feature vectors and the videos behind them, as `embed`, `search` and `demo` come by them."""
 
+import hashlib
+import os
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -19,18 +22,35 @@ CLIP = 24
 """Frames of a video that a page shows."""
 
 
-def open_encoder(path: Path, device: str) -> Encoder:
+@dataclass(frozen=True)
+class OpenedEncoder:
+    """An encoder, and what tells its features from another's."""
+
+    encoder: Encoder
+    name: str
+    """Of its file or of its run's folder."""
+    sha256: str
+    """Of the ONNX file, or of a run's weights."""
+
+    def recipe(self, volumes: int = 10, seed: int = 0) -> Recipe:
+        """What features by this encoder are made by."""
+        return Recipe(self.name, self.sha256, self.encoder.shape, volumes, seed, version("stpairs"))
+
+
+def open_encoder(path: Path, device: str) -> OpenedEncoder:
     """The encoder of a run's folder, through its backend, or of an ONNX file, through ONNX Runtime."""
     if path.is_dir():
-        return open_run(path, device=device)[0].encoder()
+        learner, _ = open_run(path, device=device)
+        digest = hashlib.sha256()
+        for name, array in sorted(learner.state().items()):
+            if name.startswith("model."):
+                digest.update(name.encode() + array.tobytes())
+        return OpenedEncoder(learner.encoder(), path.resolve().name, digest.hexdigest())
     if not path.exists():
         raise BadFile(f"{path} does not exist; give a folder made by `stpairs train` or a file by `stpairs export`")
-    return find_runtime("onnx").encoder(path, device)
-
-
-def recipe_of(path: Path, encoder: Encoder, volumes: int = 10, seed: int = 0) -> Recipe:
-    """What the features of an encoder's file, or of a run's weights, are made by."""
-    return Recipe.of(path / "model.safetensors" if path.is_dir() else path, encoder.shape, volumes, seed)
+    encoder = find_runtime("onnx").encoder(path, device)
+    with path.open("rb") as file:
+        return OpenedEncoder(encoder, path.name, hashlib.file_digest(file, "sha256").hexdigest())
 
 
 def embed_reported(encoder: Encoder, videos: Videos, recipe: Recipe, output: Output) -> Features:
@@ -43,9 +63,25 @@ def embed_reported(encoder: Encoder, videos: Videos, recipe: Recipe, output: Out
         raise BadVideos(f"none of the {len(videos)} videos holds a volume of {encoder.shape}")
     with output.progress().counting("embedding") as count:
         vectors = embed(encoder, videos, videos=rows, volumes=recipe.volumes, seed=recipe.seed, on_progress=count)
-    return Features(
-        tuple(videos.paths[row] for row in rows), tuple(videos.labels[row] for row in rows), vectors, recipe
-    )
+    paths, labels = zip(*((videos.paths[row], videos.labels[row]) for row in rows), strict=True)
+    return Features(paths, labels, vectors, recipe)
+
+
+def first_frames(videos: Videos, video: int) -> NDArray[np.uint8]:
+    """(T, H, W, 3): what a page shows of a video."""
+    return videos.read(video, 0, min(CLIP, int(videos.extents[video, 0])))
+
+
+@dataclass(frozen=True)
+class Query:
+    """The video that is searched for."""
+
+    vector: NDArray[np.float32]
+    """(width,)."""
+    row: int | None
+    """Where it is among the searched videos itself."""
+    frames: NDArray[np.uint8] | None
+    """(T, H, W, 3): what a page shows of it, where the frames are at hand."""
 
 
 @dataclass(frozen=True)
@@ -59,39 +95,36 @@ class Gallery:
     """Folder that the paths are relative to, where it is known."""
     encoder: Encoder | None
 
-    def query(self, path: Path, output: Output) -> tuple[NDArray[np.float32], int | None]:
-        """The feature vector of a video, (width,), and its own row where it is in the gallery."""
-        if (own := self._row_of(path)) is not None:
-            return self.features.vectors[own], own
+    def query(self, path: Path, output: Output) -> Query:
+        """The query, taken from the gallery where it is in it, embedded otherwise."""
+        row = self._row_of(path)
+        if row is not None:
+            output.note(f"the query is {self.features.paths[row]} of the searched videos")
+            return Query(self.features.vectors[row], row, None if self.videos is None else self.clip(row))
         if self.encoder is None:
             raise InvalidSpec(f"{path} is not among the searched videos; --encoder names what can embed it")
-        video = self._open(path, self.encoder, output)
-        return embed_reported(self.encoder, video, self.features.recipe, output).vectors[0], None
+        found = open_reported(path, short_side_for(self.encoder.shape), output)
+        if len(found) != 1:
+            raise InvalidSpec(f"a query is one video, and {path} holds {len(found)}")
+        vector = embed_reported(self.encoder, found, self.features.recipe, output).vectors[0]
+        return Query(vector, None, first_frames(found, 0))
 
     def clip(self, row: int) -> NDArray[np.uint8]:
-        """(T, H, W, 3): the first frames of a video in the gallery."""
+        """(T, H, W, 3): what a page shows of a video in the gallery."""
         if self.videos is None:
             raise InvalidSpec("a page needs the frames: --videos says where the searched videos are")
-        video = self.videos.paths.index(self.features.paths[row])
-        return self.videos.read(video, 0, min(CLIP, int(self.videos.extents[video, 0])))
-
-    def query_clip(self, path: Path, output: Output) -> NDArray[np.uint8]:
-        """(T, H, W, 3): the first frames of the query."""
-        if (own := self._row_of(path)) is not None:
-            return self.clip(own)
-        if self.encoder is None:
-            raise InvalidSpec(f"{path} is not among the searched videos; --encoder names what can embed it")
-        video = self._open(path, self.encoder, output)
-        return video.read(0, 0, min(CLIP, int(video.extents[0, 0])))
+        return first_frames(self.videos, self.videos.paths.index(self.features.paths[row]))
 
     def _row_of(self, path: Path) -> int | None:
-        names = [str(path)]
-        if self.root is not None and path.exists() and path.resolve().is_relative_to(self.root):
-            names.append(str(path.resolve().relative_to(self.root)))
-        return next((self.features.paths.index(name) for name in names if name in self.features.paths), None)
-
-    def _open(self, path: Path, encoder: Encoder, output: Output) -> Videos:
-        return open_reported(path, short_side_for(encoder.shape), output)
+        """Where the root is known, a file below it. Else the one video whose path ends as the query's does."""
+        if self.root is not None:
+            absolute = Path(os.path.abspath(path))  # not resolved: a link below the root is that video of the gallery
+            inside = absolute.is_relative_to(self.root) and absolute.exists()
+            names = {str(absolute.relative_to(self.root))} if inside else set() if path.exists() else {str(path)}
+        else:
+            names = {"/".join(path.parts[first:]) for first in range(len(path.parts))}
+        rows = [row for row, name in enumerate(self.features.paths) if name in names]
+        return rows[0] if len(rows) == 1 else None
 
 
 def open_gallery(source: Path, videos: Path | None, encoder: Path | None, device: str, output: Output) -> Gallery:
@@ -102,21 +135,23 @@ def open_gallery(source: Path, videos: Path | None, encoder: Path | None, device
         raise InvalidSpec(f"--encoder goes with features.parquet; {source} is an encoder itself")
     found = open_encoder(source, device)
     if videos is None:
-        if not source.is_dir():
+        known = load_config(source).describe.get("videos") if source.is_dir() else None
+        if known is None:
             raise InvalidSpec(f"{source} knows no videos: --videos says which to search in")
-        videos = Path(load_config(source).describe["videos"])
-    opened = open_reported(videos, short_side_for(found.shape), output)
-    features = embed_reported(found, opened, recipe_of(source, found), output)
-    return Gallery(features, opened, _root(videos), found)
+        videos = Path(known)
+    opened = open_reported(videos, short_side_for(found.encoder.shape), output)
+    features = embed_reported(found.encoder, opened, found.recipe(), output)
+    return Gallery(features, opened, _root(videos), found.encoder)
 
 
 def _open_features(source: Path, videos: Path | None, encoder: Path | None, device: str, output: Output) -> Gallery:
     features = Features.load(source)
     found = None
     if encoder is not None:
-        found = open_encoder(encoder, device)
-        if recipe_of(encoder, found).sha256 != features.recipe.sha256:
-            raise InvalidSpec(f"{encoder} is not the encoder that made {source}: the SHA-256 of the files differ")
+        opened_encoder = open_encoder(encoder, device)
+        if opened_encoder.sha256 != features.recipe.sha256:
+            raise InvalidSpec(f"{encoder} is not the encoder that made {source}: their SHA-256 differ")
+        found = opened_encoder.encoder
     if videos is None:
         return Gallery(features, None, None, found)
     opened = open_reported(videos, short_side_for(features.recipe.shape), output)
@@ -127,4 +162,4 @@ def _open_features(source: Path, videos: Path | None, encoder: Path | None, devi
 
 def _root(videos: Path) -> Path:
     """Folder that the paths of opened videos are relative to."""
-    return (videos if videos.is_dir() else videos.parent).resolve()
+    return Path(os.path.abspath(videos if videos.is_dir() else videos.parent))

@@ -1,8 +1,11 @@
 """Which command was asked for, and what its end means to the shell."""
 
+import signal
 import sys
+import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from stpairs_core.errors import MissingPart, StpairsError
 
@@ -14,7 +17,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Exit code of `stpairs ARGV`: 0 done, 1 an error said in one sentence, 2 wrong usage, 130 interrupted."""
     argv = list(sys.argv[1:] if argv is None else argv)
     try:
-        return _run(argv)
+        with _terminated_as_interrupted():
+            return _run(argv)
     except SystemExit as end:  # tyro's own: help is 0, wrong usage is 2
         return int(end.code or 0)
     except KeyboardInterrupt:
@@ -27,6 +31,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(str(error), argv)
     except OSError as error:
         return _fail(f"{error.filename or 'the system'}: {error.strerror or error}", argv)
+    except Exception as error:  # a person should still get one sentence, and a way to see the rest
+        return _fail(f"unexpected {type(error).__name__}: {error} (--debug shows where)", argv)
+
+
+@contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """SIGTERM ends the command as Ctrl-C does, so that children and half-written files go with it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _run(argv: list[str]) -> int:

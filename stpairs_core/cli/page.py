@@ -55,7 +55,6 @@ def write_page(path: Path, title: str, rows: Sequence[Row], facts: Mapping[str, 
     )
     text = _PAGE.format(title=escape(title), style=_STYLE, facts=table and f"<table>\n{table}\n</table>", rows=body)
     with whole(path) as part:
-        path.parent.mkdir(parents=True, exist_ok=True)
         part.write_text(text, encoding="utf-8", errors="replace")
 
 

@@ -8,9 +8,10 @@ from typing import Annotated
 import numpy as np
 import tyro
 
-from stpairs_core.cli.gallery import Gallery, open_gallery
+from stpairs_core.cli.gallery import Gallery, Query, open_gallery
 from stpairs_core.cli.output import Output
 from stpairs_core.cli.page import Card, Row, write_page
+from stpairs_core.errors import InvalidSpec
 from stpairs_core.index import nearest
 
 
@@ -40,28 +41,30 @@ class Search:
 
     def run(self) -> Mapping[str, object]:
         """Search and tell."""
+        if self.page is not None and self.videos is None and self.source.suffix == ".parquet":
+            raise InvalidSpec("a page needs the frames: --videos says where the searched videos are")
         gallery = open_gallery(self.source, self.videos, self.encoder, self.device, self.output)
-        vector, own = gallery.query(self.query, self.output)
-        rows = np.setdiff1d(np.arange(len(gallery.features.paths)), [] if own is None else [own])
-        order, distances = nearest(gallery.features.vectors[rows], vector[np.newaxis], self.k)
+        features = gallery.features
+        query = gallery.query(self.query, self.output)
+        rows = np.setdiff1d(np.arange(len(features.paths)), [] if query.row is None else [query.row])
+        order, distances = nearest(features.vectors[rows], query.vector[np.newaxis], self.k)
         found = [(int(rows[row]), float(far)) for row, far in zip(order[0], distances[0], strict=True)]
         for rank, (row, far) in enumerate(found, 1):
-            label = gallery.features.labels[row]
-            self.output.say(f"{rank}  {far:10.4f}  {gallery.features.paths[row]}" + (f"  [{label}]" if label else ""))
+            label = f"  [{features.labels[row]}]" if features.labels[row] else ""
+            self.output.say(f"{rank}  {far:10.4f}  {features.paths[row]}{label}")
         if self.page is not None:
-            self._write_page(self.page, gallery, found)
+            self._write_page(self.page, gallery, query, found)
         neighbours = [
-            {"path": gallery.features.paths[row], "label": gallery.features.labels[row], "distance": far}
-            for row, far in found
+            {"path": features.paths[row], "label": features.labels[row], "distance": far} for row, far in found
         ]
         return {"query": str(self.query), "neighbours": neighbours, "page": str(self.page) if self.page else None}
 
-    def _write_page(self, page: Path, gallery: Gallery, found: list[tuple[int, float]]) -> None:
-        query = Card(self.query.name, "", "query", gallery.query_clip(self.query, self.output))
-        cards = [
-            Card(gallery.features.paths[row], gallery.features.labels[row], f"distance {far:.4f}", gallery.clip(row))
-            for row, far in found
-        ]
-        facts = {"searched with": str(self.source), "videos searched": str(len(gallery.features.paths))}
-        write_page(page, f"Nearest neighbours of {self.query.name}", [Row(query, cards)], facts)
+    def _write_page(self, page: Path, gallery: Gallery, query: Query, found: list[tuple[int, float]]) -> None:
+        paths, labels = gallery.features.paths, gallery.features.labels
+        assert query.frames is not None  # known videos or a known encoder: run() asked for one of them
+        label = "" if query.row is None else labels[query.row]
+        cards = [Card(paths[row], labels[row], f"distance {far:.4f}", gallery.clip(row)) for row, far in found]
+        facts = {"searched with": str(self.source), "videos searched": str(len(paths))}
+        rows = [Row(Card(self.query.name, label, "the query", query.frames), cards)]
+        write_page(page, f"Nearest neighbours of {self.query.name}", rows, facts)
         self.output.say(f"{page}: query and neighbours as moving pictures")

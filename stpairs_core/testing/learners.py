@@ -1,12 +1,14 @@
 """What every backend's learner must do, whatever it learns: run `check_learner` on your own."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stpairs_core import rng
+from stpairs_core.materialize import transform
 from stpairs_core.protocols import Backend, Learner
 from stpairs_core.spec import LearnerSpec, PairPlan, VolumeShape
 
@@ -19,9 +21,12 @@ Batch = tuple[PairPlan, NDArray[np.uint8]]
 def check_learner(backend: Backend, spec: LearnerSpec, device: str = "cpu") -> None:
     """Nothing, or an AssertionError that says which promise of `Learner` and `Encoder` is broken.
 
-    Checked on one device, where the same calls must give the same bits: the seed decides the first state; a step
-    learns and returns a finite loss; a state given back continues bit for bit; scores and features have the right
-    shapes, do not depend on the rest of the batch, and change nothing; an encoder does not follow later steps.
+    The seed decides the first state; a step learns and returns a finite loss; a state given back continues bit for bit;
+    scores and features have the right shapes, do not depend on the rest of the batch, and change nothing; an encoder
+    does not follow later steps; F1 and F2 are applied once, by `step` where the learner `recolors` and else before it.
+
+    The same calls must give the same bits. That is promised on the CPU alone: on another device a learner passes only
+    if its kernels repeat their bits there, which torch's on CUDA need not.
     """
     _check_seed(backend, spec, device)
     learner = backend.learner(spec, device)
@@ -32,6 +37,7 @@ def check_learner(backend: Backend, spec: LearnerSpec, device: str = "cpu") -> N
     _check_scores(learner, spec.volume)
     _check_encoder(learner, spec.volume)
     _check_same_run(backend, spec, device)
+    _check_changes(backend, spec, device)
 
 
 def example_batch(volume: VolumeShape, step: int, pairs: int = PAIRS) -> Batch:
@@ -141,6 +147,30 @@ def _check_same_run(backend: Backend, spec: LearnerSpec, device: str) -> None:
         asked.encoder()(volumes[:, 1])
         asked.step(plan, volumes)
     assert _same(quiet.state(), asked.state()), "scoring between the steps changes what they learn"
+
+
+def _check_changes(backend: Backend, spec: LearnerSpec, device: str) -> None:
+    """A first step is told from its loss: what F1 or F2 did to the volumes must be in it, once."""
+    neutral, volumes = example_batch(spec.volume, 6)
+    volumes[..., : spec.volume.width // 2, :] //= 4  # darker on the left, so that F2 shows
+    # Second members in even rows, first ones in odd rows.
+    flags = (np.arange(PAIRS)[:, np.newaxis] + np.arange(2)) % 2 == 1
+    color = np.where(flags[..., np.newaxis], np.array([0.08, 0.6, 0.8], np.float32), neutral.color)
+    for name, plan in {
+        "F1": replace(neutral, recolor=flags, color=color.astype(np.float32)),
+        "F2": replace(neutral, flip=flags),
+    }.items():
+        changed = volumes.copy()
+        transform(plan, changed)
+        learner = backend.learner(spec, device)
+        given = (volumes if learner.recolors else changed).copy()
+        kept = given.copy()
+        found = float(learner.step(plan, given))
+        assert np.array_equal(given, kept), f"step changed the volumes that it was given, for {name}"
+        cut, wanted = (float(backend.learner(spec, device).step(neutral, v.copy())) for v in (volumes, changed))
+        text = f"{name}: the loss is {found}, but {wanted} on volumes changed before and {cut} on those not changed"
+        # A backend's own F1 may differ by a level of colour here and there.
+        assert abs(found - wanted) <= 0.05 * abs(cut - wanted) + 1e-6 * abs(wanted), text
 
 
 def _model(state: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:

@@ -93,7 +93,10 @@ def _numbered(groups: Groups, videos: int) -> NDArray[np.int64]:
 
 
 class Mined:
-    """The plans of some of a source's videos, with the numbers that those videos have in the whole source."""
+    """The plans of some of a source's videos, with the numbers that those videos have in the whole source.
+
+    `InvalidSpec` unless each step has pairs of both classes: neither the hinge of Eqn. 2 nor an AUC is defined else.
+    """
 
     def __init__(
         self, source: VideoSource, videos: NDArray[np.int64], spec: MiningSpec, seed: int, groups: Groups
@@ -101,6 +104,13 @@ class Mined:
         chosen = None if groups is None else [groups[video] for video in videos]
         self._videos = videos.astype(np.int32)
         self._miner = PairMiner(source.extents[videos], spec, seed, chosen)
+        positives, negatives = self._miner.positives, self._miner.negatives
+        if not positives or not negatives:
+            made = f"{positives} positive and {negatives} negative pairs"
+            raise InvalidSpec(
+                f"learning needs both classes in every step, but positive_ratio={spec.positive_ratio} of "
+                f"pairs={spec.pairs} makes {made}; change positive_ratio or pairs"
+            )
 
     def plan(self, step: int, rows: slice = slice(None)) -> PairPlan:
         """The pairs of a step, or some rows of them."""

@@ -14,6 +14,7 @@ from stpairs_core.materialize import cut, materialize
 from stpairs_core.protocols import Backend, Learner, VideoSource
 from stpairs_core.spec import PairPlan, TrainSpec
 from stpairs_core.train.checkpoint import Checkpoints
+from stpairs_core.train.claim import Claim
 from stpairs_core.train.folder import RunConfig, fingerprint, load_config, must_match, restore, save_config
 from stpairs_core.train.held_out import Groups, HeldOutPairs, Mined, split_videos
 from stpairs_core.train.metrics import MetricsFile, read_metrics
@@ -61,7 +62,8 @@ def train(
     `groups` are kept apart as `PairMiner` does; `names` are those of the videos; `describe` is kept in `config.json`.
 
     Settings that cannot be obeyed or differ from the begun run's are an `InvalidSpec`; videos without pairs `NoPairs`;
-    a damaged run `BadFile`; a full disk `NoRoom`; a loss or weight that is not finite `TrainingStopped`.
+    a damaged run `BadFile`; a full disk `NoRoom`; a loss or weight that is not finite `TrainingStopped`; another
+    process that trains in the folder a `StpairsError`. What the settings, videos or backend refuse leaves no folder.
     """
     progress = progress or Silent()
     names = [str(video) for video in range(len(source))] if names is None else [str(name) for name in names]
@@ -70,17 +72,19 @@ def train(
     print_ = fingerprint(source, names, groups)
     config = RunConfig(backend.name, spec, len(source), print_, held_out, dict(describe or {}))
     checkpoints = Checkpoints(run)
-    if _continues(run, config, checkpoints) and (done := _finished(run, spec, checkpoints)):
-        progress.note(f"{run} is finished: all {spec.steps} steps are made; more steps would go on from there")
-        return done
-    if split.note:
-        progress.note(split.note)
-    mined = Mined(source, split.train, spec.mining, spec.seed, groups)
-    exam = HeldOutPairs(source, split, spec, groups) if len(split.held_out) else None
-    learner = backend.learner(spec.learner, device)
-    first = _begin(run, config, checkpoints, learner, progress)
-    sitting = _Sitting(spec, learner, exam, checkpoints, MetricsFile(run / "metrics.jsonl"), progress, stop)
-    return sitting.learn(source, mined, first)
+    with Claim(run) as claim:
+        if _continues(run, config, checkpoints) and (done := _finished(run, spec, checkpoints)):
+            progress.note(f"{run} is finished: all {spec.steps} steps are made; more steps would go on from there")
+            return done
+        if split.note:
+            progress.note(split.note)
+        mined = Mined(source, split.train, spec.mining, spec.seed, groups)
+        exam = HeldOutPairs(source, split, spec, groups) if len(split.held_out) else None
+        learner = backend.learner(spec.learner, device)
+        claim.make_folder()
+        first = _begin(run, config, checkpoints, learner, progress)
+        sitting = _Sitting(spec, learner, exam, checkpoints, MetricsFile(run / "metrics.jsonl"), progress, stop)
+        return sitting.learn(source, mined, first)
 
 
 def _continues(run: Path, config: RunConfig, checkpoints: Checkpoints) -> bool:

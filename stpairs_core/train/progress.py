@@ -125,7 +125,7 @@ class PlainProgress:
 
 
 class RichProgress:
-    """A live display: bar, loss, held-out AUC, pairs a second, time left."""
+    """A live display: bar, loss, pairs a second, time left; held-out AUC and accuracy below, once measured."""
 
     def __init__(self, stream: TextIO) -> None:
         from rich.console import Console
@@ -140,7 +140,8 @@ class RichProgress:
 
     def started(self, total: int, step: int) -> None:
         """Show the display."""
-        self._bar = _rich_bar(self._console)
+        # Together in one cell of two lines: side by side they would not fit a terminal of 80 columns.
+        self._bar = _rich_bar(self._console, "{task.fields[said]}{task.fields[held_out]}")
         self._task = self._bar.add_task("training", total=total, completed=step, said="", held_out="")
         self._bar.start()
 
@@ -150,7 +151,7 @@ class RichProgress:
 
     def measured(self, step: int, auc: float, accuracy: float) -> None:
         """Show the newest measurement."""
-        self._bar.update(self._task, completed=step, held_out=f"AUC {auc:.3f}")
+        self._bar.update(self._task, completed=step, held_out=f"\nAUC {auc:.3f}  accuracy {accuracy:.3f}")
 
     def ended(self) -> None:
         """Leave the display as it is."""
@@ -162,17 +163,16 @@ class RichProgress:
     def counting(self, what: str) -> Iterator[Count]:
         """A bar of its own."""
         with _rich_bar(self._console) as bar:
-            task = bar.add_task(what, total=None, said="", held_out="")
+            task = bar.add_task(what, total=None)
             yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-def _rich_bar(console: Any) -> Any:
-    """Room for all of it on a terminal of 80 columns."""
+def _rich_bar(console: Any, *texts: str) -> Any:
+    """A bar with its count, some texts and the time left."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    texts = [TextColumn(f"{{task.{field}}}") for field in ("description", "fields[said]", "fields[held_out]")]
-    left = TimeRemainingColumn(elapsed_when_finished=True)
-    return Progress(texts[0], BarColumn(bar_width=10), MofNCompleteColumn(), *texts[1:], left, console=console)
+    count, left = (BarColumn(bar_width=10), MofNCompleteColumn()), TimeRemainingColumn(elapsed_when_finished=True)
+    return Progress(TextColumn("{task.description}"), *count, *map(TextColumn, texts), left, console=console)
 
 
 def _duration(seconds: float) -> str:

@@ -5,8 +5,8 @@ never resampled, and any word of complaint is damage.
 """
 
 import contextlib
-import functools
 import os
+import shutil
 import stat
 import threading
 from collections.abc import Generator, Iterable
@@ -17,7 +17,7 @@ from typing import IO, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from stpairs_core.durable import sync, whole
+from stpairs_core.durable import whole
 from stpairs_core.errors import BadVideos, InvalidSpec, MissingPart, NoRoom, StpairsError
 from stpairs_core.videos.child import Child
 
@@ -109,7 +109,8 @@ def decode(
 def packets(path: str | os.PathLike[str], stop: threading.Event | None = None) -> tuple[int, int, int]:
     """Packets, height and width of a video's first picture stream as its container tells them, without decoding.
 
-    Good for an estimate: headers lie, and some packets are never shown. Of a damaged file, what comes before.
+    Good for an estimate: headers lie, and some packets are never shown. Of a damaged file, what comes before. A
+    `DamagedVideo` when ffmpeg was stopped on the way, by our patience or from outside: its count would be too low.
     """
     identify(path)
     arguments = [*_source(_url(path)), *_words("-map 0:V:0 -c copy -f framecrc pipe:1")]
@@ -121,6 +122,9 @@ def packets(path: str | os.PathLike[str], stop: threading.Event | None = None) -
             if line.startswith(b"#dimensions 0: "):
                 width, height = map(int, line.split()[-1].split(b"x"))
             count += not line.startswith(b"#")
+        problem = child.finish()
+    if child.killed:
+        raise DamagedVideo(path, problem or "ffmpeg was killed", lasting=False)
     return count, height, width
 
 
@@ -144,36 +148,41 @@ def animation(frames: Iterable[Frame], rate: float) -> bytes:
     return _write_frames(frames, rate, _words(arguments))
 
 
-def settle(temporary: str | os.PathLike[str], target: str | os.PathLike[str]) -> None:
-    """Give a finished temporary file its name, in such an order that a crash leaves the old file or the new one."""
-    sync(Path(temporary))
-    os.replace(temporary, target)
-    sync(Path(target).parent)
-
-
-@functools.cache
 def binary() -> bytes:
-    """Path of the ffmpeg program that comes with imageio-ffmpeg (or that IMAGEIO_FFMPEG_EXE names)."""
+    """Path of the ffmpeg program: IMAGEIO_FFMPEG_EXE, else imageio-ffmpeg's own, else the environment's or system's."""
+    return os.fsencode(_program())
+
+
+def _program() -> str:
     try:
         from imageio_ffmpeg import get_ffmpeg_exe
     except ImportError as error:
         raise MissingPart("videos need the package 'imageio-ffmpeg': pip install imageio-ffmpeg") from error
     try:
-        return os.fsencode(get_ffmpeg_exe())
+        found: str = get_ffmpeg_exe()  # remembers what it found, since it tries each program by starting it
     except RuntimeError as error:
         hint = "install an imageio-ffmpeg wheel with a binary, or set IMAGEIO_FFMPEG_EXE"
         raise MissingPart(f"imageio-ffmpeg has no ffmpeg program for this machine: {hint}") from error
+    return shutil.which(found) or found  # the system's is only called "ffmpeg"
 
 
 def recipe(short_side: int | None) -> str:
-    """All that decides the pixels besides the file: every flag, and which ffmpeg. Starts no process."""
-    own = os.environ.get("IMAGEIO_FFMPEG_EXE")
+    """All that decides the pixels besides the file: every flag, and which ffmpeg. Decodes nothing."""
+    return f"{b' '.join(_decode_arguments(b'', short_side)).decode()} by {_which_program()}"
+
+
+def _which_program() -> str:
+    """The package's own program by the package's version; any other, which may change, by the state of its file."""
+    path = _program()
+    import imageio_ffmpeg
+
     try:
-        package = version("imageio-ffmpeg")
-        program = f"{own} {os.stat(own).st_size} {os.stat(own).st_mtime_ns}" if own else "the package's own"
+        package, state = version("imageio-ffmpeg"), os.stat(path)
     except (PackageNotFoundError, OSError) as error:
         raise MissingPart(f"no ffmpeg program: {error}") from error
-    return f"{b' '.join(_decode_arguments(b'', short_side)).decode()} by imageio-ffmpeg {package}, {program}"
+    own = Path(path).parent == Path(imageio_ffmpeg.__file__).parent / "binaries"
+    program = "the package's own" if own else f"{path} {state.st_size} {state.st_mtime_ns}"
+    return f"imageio-ffmpeg {package}, {program}"
 
 
 def _start(arguments: list[bytes], patience: float, stop: threading.Event | None = None) -> Child:

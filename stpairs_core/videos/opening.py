@@ -5,9 +5,9 @@ import shutil
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, NamedTuple, final
+from typing import Final, NamedTuple, TypeVar, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,8 @@ DECODERS: Final = 2
 
 Progress = Callable[[int, int, str], None]
 """Hears how many videos are decoded, of how many that had to be, and the path of the last one."""
+
+_T = TypeVar("_T")
 
 
 @final
@@ -59,18 +61,6 @@ class Videos:
             raise InvalidSpec(f"{self.paths[video]} has {total} frames; asked for {count} from frame {first} on")
         return store.frames(self._files[video])[first : first + count]
 
-    def subset(self, indices: Sequence[int] | NDArray[np.integer]) -> "Videos":
-        """Some of the videos, in the order given."""
-        chosen = [int(index) for index in indices]
-        return replace(
-            self,
-            paths=tuple(self.paths[i] for i in chosen),
-            labels=tuple(self.labels[i] for i in chosen),
-            groups=None if self.groups is None else tuple(self.groups[i] for i in chosen),
-            extents=self.extents[chosen],
-            _files=tuple(self._files[i] for i in chosen),
-        )
-
 
 def open_videos(
     path: str | os.PathLike[str],
@@ -83,9 +73,10 @@ def open_videos(
     """The videos of a folder, file, list or manifest (see `list_videos`), each decoded unless it was before.
 
     The shorter side of the frames is `short_side` pixels at most. A file that cannot be read to its end is left out
-    and named; with `tolerate_damage` the frames before the damage stay, if any, and it is named in `shortened`.
-    `cache` is the folder of decoded frames, `default_store()` if None. `BadVideos` when no video is left, `NoRoom`,
-    before anything is decoded, when the frames would not fit the disk.
+    and named; with `tolerate_damage` the frames before the damage stay, if any, and it is named in `shortened`. Where
+    the file may be good, and only its decoder was too slow or killed, it is tried twice before it is left out.
+    `cache` is the folder of decoded frames, `default_store()` if None. `BadVideos` when no video is left, `NoRoom`
+    when the frames do not fit the disk: before anything is decoded, as far as the headers tell.
     """
     listed, closed = list_videos(path)
     folder = store.default_store() if cache is None else Path(cache).absolute()
@@ -110,12 +101,8 @@ class _Entry(NamedTuple):
         try:
             key = store.key_of(video.file, recipe)
         except DamagedVideo as error:
-            return _Entry(video, "", _unreadable(error))
+            return _Entry(video, "", Record(0, 0, 0, error.reason))
         return _Entry(video, key, store.find(folder, key))
-
-
-def _unreadable(error: DamagedVideo) -> Record:
-    return Record(0, 0, 0, error.reason)
 
 
 def _decode_all(
@@ -126,9 +113,9 @@ def _decode_all(
 
     def decode(key: str) -> Record:
         try:
-            return store.add(folder, key, missing[key].file, short_side, stop)
-        except DamagedVideo as error:
-            return _unreadable(error)
+            return _twice(lambda: store.add(folder, key, missing[key].file, short_side, stop), stop)
+        except DamagedVideo as error:  # broken data is a record; this is of a kind that may pass
+            return Record(0, 0, 0, f"{error.reason}, twice; opening the videos again may help")
 
     with ThreadPoolExecutor(DECODERS) as pool:
         try:
@@ -146,10 +133,23 @@ def _decode_all(
     return {key: future.result() for future, key in futures.items()}
 
 
-def _bytes_of(file: str, short_side: int | None, stop: threading.Event) -> int:
-    """About how many bytes a video's frames will take, going by its headers."""
+def _twice(work: Callable[[], _T], stop: threading.Event) -> _T:
+    """What comes of the work; it is tried once more when it fails for what may pass, such as a machine under load."""
     try:
-        count, height, width = ffmpeg.packets(file, stop)
+        return work()
+    except DamagedVideo as error:
+        if error.lasting or stop.is_set():
+            raise
+    return work()
+
+
+def _bytes_of(file: str, short_side: int | None, stop: threading.Event) -> int:
+    """About how many bytes a video's frames will take, going by its headers.
+
+    0 when that cannot be found out; should the disk then be too small after all, `store.add` is a `NoRoom`.
+    """
+    try:
+        count, height, width = _twice(lambda: ffmpeg.packets(file, stop), stop)
     except DamagedVideo:
         return 0
     scale = 1.0 if short_side is None else min(1.0, short_side / max(1, min(height, width)))

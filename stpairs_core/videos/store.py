@@ -2,6 +2,10 @@
 
 A file's name is a digest of what decided its pixels: which state of which video, every flag of the decoder, and which
 decoder. So nothing in the store is ever out of date, and two processes that write the same entry write the same bytes.
+
+The store is the folder `frames` in $STPAIRS_CACHE where that is set, else in $XDG_CACHE_HOME/stpairs, else in
+~/.cache/stpairs. It only grows. `rm -r` of that folder empties it, whenever no stpairs runs: what is asked for again is
+decoded again, to the same bytes.
 """
 
 import contextlib
@@ -9,6 +13,7 @@ import fcntl
 import hashlib
 import json
 import os
+import resource
 import threading
 import time
 from dataclasses import asdict, dataclass
@@ -28,6 +33,12 @@ from stpairs_core.videos.ffmpeg import DamagedVideo
 
 FORMAT = 1
 """Of the store's own files; part of each name."""
+
+
+def _mapped_at_most() -> int:
+    """Files to keep mapped, each of which holds a file handle: a quarter of the handles that the process may have."""
+    handles, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return 4096 if handles == resource.RLIM_INFINITY else min(4096, handles // 4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +85,8 @@ def prepare(folder: Path) -> None:
 
 def key_of(file: str, recipe: str) -> str:
     """The name of a video's entry when decoded by an `ffmpeg.recipe`; a `DamagedVideo` without a readable file."""
-    parts = (FORMAT, os.path.realpath(file), *ffmpeg.identify(file), recipe)
+    state = ffmpeg.identify(file)  # first, since it names what realpath chokes on
+    parts = (FORMAT, os.path.realpath(file), *state, recipe)
     return hashlib.sha256(repr(parts).encode("utf-8", "surrogateescape")).hexdigest()[:40]
 
 
@@ -111,9 +123,9 @@ def add(folder: Path, key: str, file: str, short_side: int | None, stop: threadi
     return record
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=_mapped_at_most())
 def frames(path: str) -> NDArray[np.uint8]:
-    """All frames in a file of the store, (T, H, W, 3), mapped and read-only; kept mapped for the next call."""
+    """All frames in a file of the store, (T, H, W, 3), mapped and read-only; the files used last stay mapped."""
     try:
         return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
     except (OSError, ValueError) as error:

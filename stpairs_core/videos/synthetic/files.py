@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict, fields
 from pathlib import Path
 
-from stpairs_core.durable import cannot_write, whole
+from stpairs_core.durable import TEMPORARY, cannot_write, whole
 from stpairs_core.errors import BadFile
 from stpairs_core.videos.ffmpeg import encode
 from stpairs_core.videos.synthetic.factors import ACTIONS, Factors, SyntheticSpec
@@ -48,14 +48,17 @@ def read_table(path: str | os.PathLike[str]) -> dict[str, Factors]:
 
 
 def _prepare(folder: Path, actions: tuple[str, ...]) -> None:
-    """Take away what an earlier call wrote, and make the folders."""
+    """Take away what an earlier call wrote, the unfinished files of a killed one included, and make the folders."""
     try:
         for action in actions:
             (folder / action).mkdir(parents=True, exist_ok=True)
         (folder / TABLE).unlink(missing_ok=True)
+        left = [*folder.glob(f".{TABLE}.*{TEMPORARY}")]
         for action in ACTIONS:
-            for video in (folder / action).glob(f"{action}_[0-9][0-9][0-9][0-9]*.mp4"):
-                video.unlink()
+            video = f"{action}_[0-9][0-9][0-9][0-9]*.mp4"
+            left += [*(folder / action).glob(video), *(folder / action).glob(f".{video}.*{TEMPORARY}")]
+        for path in left:
+            path.unlink()
     except OSError as error:
         raise cannot_write(folder, error) from error
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from stpairs_core.errors import MissingPart
+from stpairs_core.errors import InvalidSpec, MissingPart
 from stpairs_core.protocols import Backend
 from stpairs_core.spec import LearnerSpec
 from stpairs_numpy.learner import NumpyLearner
@@ -15,7 +15,9 @@ class NumpyBackend:
 
     def learner(self, spec: LearnerSpec, device: str) -> NumpyLearner:
         """A fresh learner, on the CPU."""
-        if device not in ("auto", "cpu"):
+        if device not in ("auto", "cpu", "cuda"):
+            raise InvalidSpec(f'device must be "auto", "cpu" or "cuda", not {device!r}')
+        if device == "cuda":
             raise MissingPart(f"the backend 'numpy' has no device {device!r}; there are: auto, cpu")
         return NumpyLearner(spec)
 
