@@ -6,11 +6,12 @@ BIN := .venv/bin
 ORT := $(if $(shell command -v nvidia-smi 2>/dev/null),onnx,onnx-cpu)
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help demo test check recipes clean
+.PHONY: help demo test test-nojit check recipes clean
 
 help:
 	@echo "make demo [VIDEOS=folder]   videos -> pairs -> training -> ONNX -> neighbours, with a page to look at"
 	@echo "make test                   the tests"
+	@echo "make test-nojit             the tests of the kernels, without compiling them"
 	@echo "make check                  ruff, mypy --strict, import-linter"
 	@echo "make recipes                the experiments behind docs/training.md (hours)"
 	@echo "make clean                  remove the environment and the demo"
@@ -35,6 +36,11 @@ demo: .venv/runs
 
 test: .venv/develops
 	$(BIN)/python -m pytest
+
+# The kernels' own source as plain Python, against the same oracles.
+test-nojit: .venv/develops
+	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -q tests/test_rng.py tests/test_boxes.py tests/test_plan.py tests/test_color.py \
+	  tests/test_materialize.py
 
 check: .venv/develops
 	$(BIN)/ruff check .

@@ -159,32 +159,30 @@ def machine() -> dict[str, Any]:
 
 
 def spread(values: Iterable[float]) -> str:
-    """Mean and range."""
+    """Mean, and the range where there are several."""
     found: NDArray[np.float64] = np.array(list(values), np.float64)
-    return f"{statistics.fmean(found):.3f} ({found.min():.3f} to {found.max():.3f})"
+    return f"{found.mean():.2f}" + (f" ({found.min():.2f}-{found.max():.2f})" if len(found) > 1 else "")
 
 
 def as_table(lines: Sequence[Mapping[str, Any]]) -> str:
-    """Markdown: a row for each recipe and world, then what is known of each factor."""
-    out = ["| world | recipe | seeds | steps | minutes | held-out AUC | 1-NN learned | untrained | untrained RGB |"]
-    out.append("|---|---|---|---|---|---|---|---|---|")
-    grouped: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    """Markdown: a row for each world, recipe and length, then what is known of each factor."""
+    grouped: dict[tuple[str, str, int], list[Mapping[str, Any]]] = {}
     for line in lines:
-        grouped.setdefault((line["world"], line["recipe"]), []).append(line)
-    for (world, recipe), runs in grouped.items():
+        grouped.setdefault((line["world"], line["recipe"], line["spec"]["steps"]), []).append(line)
+    out = ["| world | recipe | steps | seeds | minutes | held-out AUC | 1-NN learned | untrained | untrained RGB |"]
+    out.append("|---" * 9 + "|")
+    for (world, recipe, steps), runs in grouped.items():
         first = next(iter(runs[0]["learned"]["neighbour"]))
         cells = [spread(run[kind]["neighbour"][first] for run in runs) for kind in KINDS]
-        auc = spread(run["auc"] for run in runs) if runs[0]["auc"] is not None else "not measured"
-        minutes = spread(run["minutes"] for run in runs)
-        steps = runs[0]["spec"]["steps"]
-        out.append(f"| {world} | {recipe} | {len(runs)} | {steps} | {minutes} | {auc} | {' | '.join(cells)} |")
-    for (world, recipe), runs in grouped.items():
-        out += ["", f"{recipe}, {world}: a linear probe, mean (range) over {len(runs)} seeds.", ""]
-        out += ["| factor | chance | learned | untrained | untrained RGB |", "|---|---|---|---|---|"]
+        auc, minutes = (spread(run[name] for run in runs) for name in ("auc", "minutes"))
+        out.append(f"| {world} | {recipe} | {steps} | {len(runs)} | {minutes} | {auc} | {' | '.join(cells)} |")
+    for (world, recipe, steps), runs in grouped.items():
+        out += ["", f"**{recipe}**, {world}, {steps} steps, linear:", ""]
+        out += ["| factor | chance | learned | untrained | untrained RGB |", "|---" * 5 + "|"]
         for factor in runs[0]["learned"]["linear"]:
             chance = statistics.fmean(run["learned"]["chance"][factor] for run in runs)
             cells = [spread(run[kind]["linear"][factor] for run in runs) for kind in KINDS]
-            out.append(f"| {factor} | {chance:.3f} | {' | '.join(cells)} |")
+            out.append(f"| {factor} | {chance:.2f} | {' | '.join(cells)} |")
     return "\n".join(out)
 
 

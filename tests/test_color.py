@@ -114,7 +114,7 @@ def test_the_two_forms_of_the_oracle_agree(color: Color) -> None:
 # ---- F1
 
 
-@pytest.mark.parametrize("color", [*paper_colors(2, 2), (-0.1, 2.0, 2.0, "hsv")])
+@pytest.mark.parametrize("color", [*paper_colors(2, 6), (-0.1, 2.0, 2.0, "hsv"), (0.1, 0.5, 0.7, "sv")])
 def test_every_rgb_value_is_within_one_level(color: Color) -> None:
     check_recolor(recolor, every_rgb(step=1 if compiled() else 40_009), color)
 
