@@ -40,6 +40,8 @@ class Recipe:
     """Which volumes."""
     stpairs: str
     """Version that made them."""
+    root: str = ""
+    """Folder that the paths of the videos were relative to; "" where it is not known."""
 
     @classmethod
     def of(cls, encoder: Path, shape: VolumeShape, volumes: int = 10, seed: int = 0) -> Self:
@@ -106,7 +108,7 @@ class Features:
             raise BadFile(f"cannot read features from {path}: it is no Parquet file, or damaged") from error
         try:
             return cls._of_table(table)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (InvalidSpec, KeyError, TypeError, ValueError, AttributeError) as error:
             raise BadFile(f"{path} holds no features of ours; `stpairs embed --out` writes such a file") from error
 
     @classmethod

@@ -8,7 +8,7 @@ class StpairsError(Exception):
     """Any failure that stpairs foresees; the command prints its text and exits with 1."""
 
 
-class InvalidSpec(StpairsError, ValueError):
+class InvalidSpec(StpairsError):
     """A setting, or two settings together, that cannot be obeyed."""
 
 

@@ -159,6 +159,48 @@ def test_a_link_in_the_gallery_does_not_find_itself(
     assert "2.mp4" not in [n["path"] for n in answer["neighbours"]]  # type: ignore[attr-defined]
 
 
+def test_a_query_is_the_same_file_however_it_is_named(
+    onnx: Path, videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = sorted(videos.glob("*/*.mp4"))[:4]
+    listed, linked, features = tmp_path / "list.txt", tmp_path / "linked", tmp_path / "features.parquet"
+    listed.write_text("\n".join(str(file) for file in files))
+    linked.symlink_to(videos)
+    through_link = linked / files[2].relative_to(videos)
+    said(capsys, "embed", onnx, listed, "--out", features)
+    for query in (files[2], through_link):
+        for argv in ([features, query], [onnx, query, "--videos", listed]):
+            answer = said(capsys, "search", *argv)
+            assert str(files[2]) not in [n["path"] for n in answer["neighbours"]]  # type: ignore[attr-defined]
+
+
+def test_another_file_of_the_same_name_is_another_query(
+    onnx: Path, videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    features, files = tmp_path / "features.parquet", sorted(videos.glob("*/*.mp4"))
+    said(capsys, "embed", onnx, videos, "--out", features)
+    name = files[2].relative_to(videos)
+    (tmp_path / name).parent.mkdir()
+    (tmp_path / name).write_bytes(files[9].read_bytes())
+    monkeypatch.chdir(tmp_path)
+    assert "--encoder" in refused(capsys, "search", features, name)
+    answer = said(capsys, "search", features, name, "--encoder", onnx)
+    assert answer["neighbours"][0]["path"] == str(files[9].relative_to(videos))  # type: ignore[index]
+
+
+def test_a_run_is_a_folder(videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").write_text("")
+    assert "is a file" in refused(capsys, "train", videos, "--out", tmp_path / "file", *TRAIN)
+
+
+def test_a_device_without_an_encoder_is_refused(
+    onnx: Path, videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said(capsys, "embed", onnx, videos, "--out", tmp_path / "features.parquet")
+    name = sorted(videos.glob("*/*.mp4"))[0].relative_to(videos)
+    assert "--device" in refused(capsys, "search", tmp_path / "features.parquet", name, "--device", "cuda")
+
+
 def test_doctor_says_what_works(capsys: pytest.CaptureFixture[str]) -> None:
     answer = said(capsys, "doctor")
     found = {finding["name"]: finding["works"] for finding in answer["findings"]}  # type: ignore[attr-defined]
@@ -312,7 +354,7 @@ def test_settings_come_from_preset_then_file_then_flags(tmp_path: Path) -> None:
 def test_a_wrong_settings_file_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "settings.toml"
     file.write_text("[mining]\nvideos = 3\n")
-    assert "mining.videos" in refused(capsys, "train", "x", "--out", "y", "--config", file)
+    assert "mining.videos" in refused(capsys, "train", "x", "--out", "y", "--config", file, code=2)
 
 
 def test_an_interrupted_run_continues_to_the_same_weights(videos: Path, tmp_path: Path) -> None:
@@ -341,6 +383,8 @@ def _steps(run: Path) -> list[int]:
 def test_the_demo_does_the_whole_job_on_my_videos(
     videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    assert main(["demo", "--videos", str(tmp_path / "nowhere"), "--out", str(tmp_path / "demo")]) == 1
+    assert not (tmp_path / "demo").exists()
     answer = said(capsys, "demo", "--videos", videos, "--out", tmp_path, "--steps", "2")
     page = Path(str(answer["page"]))
     assert page.read_text().count("data:image/webp") > 4

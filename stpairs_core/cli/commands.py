@@ -1,5 +1,6 @@
 """All commands, and how a command line becomes one of them."""
 
+import sys
 from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Annotated, Protocol, Union, cast
@@ -14,6 +15,7 @@ from stpairs_core.cli.mine import Mine
 from stpairs_core.cli.output import Output
 from stpairs_core.cli.search import Search
 from stpairs_core.cli.train import Train, train_defaults
+from stpairs_core.errors import InvalidSpec
 
 
 class Command(Protocol):
@@ -32,12 +34,19 @@ def parse(argv: list[str]) -> Command:
     if argv == ["--version"]:
         print(f"stpairs {version('stpairs')}")
         raise SystemExit(0)
-    train = tyro.conf.subcommand("train", default=train_defaults(argv))
+    try:
+        return cast(Command, _parsed(argv))
+    except InvalidSpec as error:  # a value that its own spec refuses
+        print(f"stpairs: {error}; see stpairs {argv[0]} --help", file=sys.stderr)
+        raise SystemExit(2) from None
+
+
+def _parsed(argv: list[str]) -> object:
     command: object = tyro.cli(
         Union[  # noqa: UP007  # tyro reads the defaults of Annotated at run time
             Annotated[Doctor, tyro.conf.subcommand("doctor")],
             Annotated[Mine, tyro.conf.subcommand("mine")],
-            Annotated[Train, train],
+            Annotated[Train, tyro.conf.subcommand("train", default=train_defaults(argv))],
             Annotated[Export, tyro.conf.subcommand("export")],
             Annotated[Embed, tyro.conf.subcommand("embed")],
             Annotated[Search, tyro.conf.subcommand("search")],
@@ -48,4 +57,4 @@ def parse(argv: list[str]) -> Command:
         description="Learn video encoders from unlabelled video: mine pairs, train, export, embed, search.",
         config=(tyro.conf.OmitSubcommandPrefixes, tyro.conf.FlagCreatePairsOff),
     )
-    return cast(Command, command)
+    return command

@@ -9,13 +9,13 @@ import numpy as np
 import tyro
 from numpy.typing import NDArray
 
-from stpairs_core.cli.gallery import embed_reported, first_frames, open_encoder
+from stpairs_core.cli.gallery import embed_reported, first_frames, open_encoder, root_of
 from stpairs_core.cli.opening import miner_reported, open_reported, short_side_for
 from stpairs_core.cli.output import Output
 from stpairs_core.cli.page import Card, Row, write_page
 from stpairs_core.embed import Features
 from stpairs_core.index import nearest_others
-from stpairs_core.protocols import Learner
+from stpairs_core.protocols import Backend, Learner, Runtime
 from stpairs_core.registry import find_backend, find_runtime
 from stpairs_core.spec import TrainSpec
 from stpairs_core.train import TrainResult, load_config, open_run, preset, stop_on_signals, train
@@ -50,26 +50,26 @@ class Demo:
 
     def run(self) -> Mapping[str, object]:
         """Do it and say what was found."""
-        self._folder.mkdir(parents=True, exist_ok=True)
+        backend, runtime = find_backend("torch"), find_runtime("onnx")  # what is missing ends it here
         spec = replace(preset("default"), steps=self.steps, seed=self.seed, held_out=0.25)
         self.output.note("1/4  opening the videos")
         path = self._synthetic() if self.videos is None else self.videos
         videos = open_reported(path, short_side_for(spec.mining.volume), self.output)
         miner_reported(videos, spec.mining, spec.seed, self.output)
         self.output.note("2/4  training: do two volumes come from one video, or from two?")
-        result = self._train(spec, videos, path)
+        result = self._train(backend, spec, videos, path)
         if result.interrupted:
             self.output.say(f"stopped at step {result.step}; the same command continues")
             return {"interrupted": True}
         self.output.note("3/4  exporting, and embedding through ONNX Runtime")
         run = self._folder / "run"
-        learned = self._embed("encoder", open_run(run, device="cpu")[0], videos)
-        untrained = self._embed("untrained", find_backend("torch").learner(spec.learner, "cpu"), videos)
+        learned = self._embed(runtime, "encoder", open_run(run, device="cpu")[0], videos, path)
+        untrained = self._embed(runtime, "untrained", backend.learner(spec.learner, "cpu"), videos, path)
         self.output.note("4/4  searching")
         held_out = np.flatnonzero(np.isin(learned.paths, load_config(run).held_out))
         auc = "not measured" if result.auc is None else f"{result.auc:.3f}; 0.5 is guessing"
         facts = {
-            "videos": f"{len(learned.paths)}, of which {len(held_out)} were held out of training",
+            "videos": f"{len(learned.paths)} hold a volume, of which {len(held_out)} were held out of training",
             "training": f"{spec.steps} steps of {spec.mining.pairs} pairs of volumes of {spec.mining.volume}",
             "held-out pairs told apart (AUC)": auc,
         }
@@ -97,21 +97,22 @@ class Demo:
         with self.output.progress().counting("making synthetic videos") as count:
             return write_videos(folder, SYNTHETIC, self.seed, on_progress=count)
 
-    def _embed(self, name: str, learner: Learner, videos: Videos) -> Features:
+    def _embed(self, runtime: Runtime, name: str, learner: Learner, videos: Videos, source: Path) -> Features:
         """Features through the exported graph, not through the network that was trained."""
         path = self._folder / f"{name}.onnx"
-        find_runtime("onnx").publish(learner, path)
+        runtime.publish(learner, path)
         opened = open_encoder(path, "auto")
-        features = embed_reported(opened.encoder, videos, opened.recipe(), self.output)
+        recipe = opened.recipe(root_of(source))
+        features = embed_reported(opened.encoder, videos, recipe, self.output, name_small=False)
         features.save(self._folder / f"{name}.parquet")
         return features
 
-    def _train(self, spec: TrainSpec, videos: Videos, path: Path) -> TrainResult:
+    def _train(self, backend: Backend, spec: TrainSpec, videos: Videos, path: Path) -> TrainResult:
         with stop_on_signals() as stop:
             return train(
                 spec,
                 videos,
-                find_backend("torch"),
+                backend,
                 self._folder / "run",
                 groups=videos.groups,
                 names=videos.paths,

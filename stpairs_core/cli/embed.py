@@ -7,7 +7,7 @@ from typing import Annotated
 
 import tyro
 
-from stpairs_core.cli.gallery import embed_reported, open_encoder
+from stpairs_core.cli.gallery import embed_reported, open_encoder, root_of
 from stpairs_core.cli.opening import open_reported, short_side_for
 from stpairs_core.cli.output import Output
 from stpairs_core.errors import InvalidSpec
@@ -43,7 +43,8 @@ class Embed:
         opened = open_encoder(self.encoder, self.device)
         short_side = short_side_for(opened.encoder.shape)
         videos = open_reported(self.videos, short_side, self.output, self.tolerate_damage)
-        features = embed_reported(opened.encoder, videos, opened.recipe(self.volumes, self.seed), self.output)
+        recipe = opened.recipe(root_of(self.videos), self.volumes, self.seed)
+        features = embed_reported(opened.encoder, videos, recipe, self.output)
         features.save(self.out)
         count, width = features.vectors.shape
         self.output.say(f"{self.out}: {count} videos, {width} numbers each")

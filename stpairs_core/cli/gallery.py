@@ -32,9 +32,9 @@ class OpenedEncoder:
     sha256: str
     """Of the ONNX file, or of a run's weights."""
 
-    def recipe(self, volumes: int = 10, seed: int = 0) -> Recipe:
-        """What features by this encoder are made by."""
-        return Recipe(self.name, self.sha256, self.encoder.shape, volumes, seed, version("stpairs"))
+    def recipe(self, root: Path, volumes: int = 10, seed: int = 0) -> Recipe:
+        """What features by this encoder, of videos below `root`, are made by."""
+        return Recipe(self.name, self.sha256, self.encoder.shape, volumes, seed, version("stpairs"), str(root))
 
 
 def open_encoder(path: Path, device: str) -> OpenedEncoder:
@@ -53,10 +53,12 @@ def open_encoder(path: Path, device: str) -> OpenedEncoder:
         return OpenedEncoder(encoder, path.name, hashlib.file_digest(file, "sha256").hexdigest())
 
 
-def embed_reported(encoder: Encoder, videos: Videos, recipe: Recipe, output: Output) -> Features:
-    """Features of all videos that hold a volume; the others are named."""
+def embed_reported(
+    encoder: Encoder, videos: Videos, recipe: Recipe, output: Output, name_small: bool = True
+) -> Features:
+    """Features of all videos that hold a volume; the others are named, unless somebody did before."""
     rows = fitting(videos.extents, encoder.shape)
-    for row in np.setdiff1d(np.arange(len(videos)), rows):
+    for row in np.setdiff1d(np.arange(len(videos)), rows) if name_small else ():
         size = "x".join(str(side) for side in videos.extents[row])
         output.note(f"left out: {videos.paths[row]}: {size} is too small for one volume of {encoder.shape}")
     if not len(rows):
@@ -116,15 +118,24 @@ class Gallery:
         return first_frames(self.videos, self.videos.paths.index(self.features.paths[row]))
 
     def _row_of(self, path: Path) -> int | None:
-        """Where the root is known, a file below it. Else the one video whose path ends as the query's does."""
-        if self.root is not None:
-            absolute = Path(os.path.abspath(path))  # not resolved: a link below the root is that video of the gallery
-            inside = absolute.is_relative_to(self.root) and absolute.exists()
-            names = {str(absolute.relative_to(self.root))} if inside else set() if path.exists() else {str(path)}
-        else:
-            names = {"/".join(path.parts[first:]) for first in range(len(path.parts))}
-        rows = [row for row, name in enumerate(self.features.paths) if name in names]
-        return rows[0] if len(rows) == 1 else None
+        """The row of a query: the same file, by whatever way it is named; or the path as the features have it."""
+        names = self.features.paths
+        if not path.exists() or self.root is None:
+            return names.index(str(path)) if str(path) in names else None
+        asked = path.stat()
+        same = [row for row, name in enumerate(names) if _is(self.root / name, asked)]
+        absolute = os.path.abspath(path)
+        return min(same, key=lambda row: os.path.abspath(self._file(row)) != absolute, default=None)
+
+    def _file(self, row: int) -> Path:
+        return Path(self.root or ".") / self.features.paths[row]
+
+
+def _is(path: Path, asked: os.stat_result) -> bool:
+    try:
+        return os.path.samestat(path.stat(), asked)
+    except (OSError, ValueError):
+        return False
 
 
 def open_gallery(source: Path, videos: Path | None, encoder: Path | None, device: str, output: Output) -> Gallery:
@@ -140,8 +151,9 @@ def open_gallery(source: Path, videos: Path | None, encoder: Path | None, device
             raise InvalidSpec(f"{source} knows no videos: --videos says which to search in")
         videos = Path(known)
     opened = open_reported(videos, short_side_for(found.encoder.shape), output)
-    features = embed_reported(found.encoder, opened, found.recipe(), output)
-    return Gallery(features, opened, _root(videos), found.encoder)
+    root = root_of(videos)
+    features = embed_reported(found.encoder, opened, found.recipe(root), output)
+    return Gallery(features, opened, root, found.encoder)
 
 
 def _open_features(source: Path, videos: Path | None, encoder: Path | None, device: str, output: Output) -> Gallery:
@@ -153,13 +165,13 @@ def _open_features(source: Path, videos: Path | None, encoder: Path | None, devi
             raise InvalidSpec(f"{encoder} is not the encoder that made {source}: their SHA-256 differ")
         found = opened_encoder.encoder
     if videos is None:
-        return Gallery(features, None, None, found)
+        return Gallery(features, None, Path(features.recipe.root) if features.recipe.root else None, found)
     opened = open_reported(videos, short_side_for(features.recipe.shape), output)
     if missing := set(features.paths) - set(opened.paths):
         raise BadVideos(f"{videos} lacks {len(missing)} of the videos in {source}, such as {min(missing)}")
-    return Gallery(features, opened, _root(videos), found)
+    return Gallery(features, opened, root_of(videos), found)
 
 
-def _root(videos: Path) -> Path:
+def root_of(videos: Path) -> Path:
     """Folder that the paths of opened videos are relative to."""
     return Path(os.path.abspath(videos if videos.is_dir() else videos.parent))

@@ -20,7 +20,8 @@ class Mine:
     """Write the pair plans of some steps to an .npz file.
 
     A plan says which volumes make the pairs and how each is changed; it holds no pixels. The same videos, seed and
-    settings give the same bytes. Columns, one row a pair: step, video (2), origin (2x3: t, y, x), flip (2),
+    settings give the same bytes. By default the paper's pairs, of 16x112x112; `stpairs train` has settings of its own,
+    and its config.json says which. Columns, one row a pair: step, video (2), origin (2x3: t, y, x), flip (2),
     recolor (2), color (2x3: offset, exponent, scale), label, group (2) where the videos have groups; and, once, the
     names of the videos, the shape of the volumes and where F1 adds its offset (channels).
     """

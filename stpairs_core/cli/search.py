@@ -43,6 +43,8 @@ class Search:
         """Search and tell."""
         if self.page is not None and self.videos is None and self.source.suffix == ".parquet":
             raise InvalidSpec("a page needs the frames: --videos says where the searched videos are")
+        if self.device != "auto" and self.encoder is None and self.source.suffix == ".parquet":
+            raise InvalidSpec("nothing is computed on a device here: --device goes with an encoder")
         gallery = open_gallery(self.source, self.videos, self.encoder, self.device, self.output)
         features = gallery.features
         query = gallery.query(self.query, self.output)

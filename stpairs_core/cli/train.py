@@ -11,7 +11,7 @@ import tyro
 
 from stpairs_core.cli.opening import miner_reported, open_reported, short_side_for
 from stpairs_core.cli.output import Output
-from stpairs_core.errors import BadFile
+from stpairs_core.errors import BadFile, InvalidSpec
 from stpairs_core.registry import find_backend
 from stpairs_core.spec import TrainSpec
 from stpairs_core.train import PRESETS, preset, spec_from_mapping, stop_on_signals, train
@@ -44,6 +44,8 @@ class Train:
 
     def run(self) -> Mapping[str, object]:
         """Train to the end, or to the first signal."""
+        if self.out.exists() and not self.out.is_dir():
+            raise InvalidSpec(f"{self.out} is a file; --out names the run's folder")
         backend = find_backend(self.backend)
         short_side = short_side_for(self.spec.mining.volume)
         videos = open_reported(self.videos, short_side, self.output, self.tolerate_damage)

@@ -67,7 +67,7 @@ def load_config(run: Path) -> RunConfig:
         raise BadFile(f"{run} is no training run: it has no config.json") from error
     except OSError as error:
         raise BadFile(f"cannot read {path}: {error.strerror}") from error
-    except (ValueError, TypeError, KeyError) as error:  # an InvalidSpec is a ValueError
+    except (InvalidSpec, ValueError, TypeError, KeyError) as error:
         raise BadFile(f"{path} is broken: {error}") from error
 
 
