@@ -42,14 +42,17 @@ def fits(extents: ArrayLike, shape: VolumeShape) -> NDArray[np.bool_]:
     return np.asarray((starts(extents, shape) > 0).all(axis=-1))
 
 
-def disjoint(origin_a: ArrayLike, origin_b: ArrayLike, shape: VolumeShape) -> NDArray[np.bool_]:
-    """(...,): whether two volumes with first voxels (t, y, x), (..., 3) each, share no voxel. `S1 ∩ S2 = ∅` of Alg. 1.
+def disjoint(origin_a: ArrayLike, origin_b: ArrayLike, shape: VolumeShape) -> bool | NDArray[np.bool_]:
+    """Whether two volumes with first voxels (t, y, x) share no voxel, `S1 ∩ S2 = ∅` of Alg. 1.
 
-    >>> bool(disjoint((0, 0, 0), (15, 0, 112), VolumeShape(16, 112, 112)))
+    For origins of shape (..., 3), an array (...,) of answers.
+
+    >>> disjoint((0, 0, 0), (15, 0, 112), VolumeShape(16, 112, 112))
     True
     """
     distance = np.abs(_triples("origin_a", origin_a) - _triples("origin_b", origin_b))
-    return np.asarray((distance >= _size(shape)).any(axis=-1))
+    apart = (distance >= _size(shape)).any(axis=-1)
+    return apart if isinstance(apart, np.ndarray) else bool(apart)
 
 
 def events(extent: tuple[int, int, int], shape: VolumeShape, boundary: int | None = None) -> tuple[int, int, int, int]:

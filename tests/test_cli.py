@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -48,7 +49,7 @@ def onnx(run: Path) -> Path:
     return path
 
 
-def said(capsys: pytest.CaptureFixture[str], *argv: str | Path) -> dict[str, object]:
+def said(capsys: pytest.CaptureFixture[str], *argv: str | Path) -> dict[str, Any]:
     """The JSON object that a command prints, after checking that it printed nothing else there."""
     assert main([*map(str, argv), "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
@@ -105,7 +106,7 @@ def test_export_embed_search(
     inside = said(capsys, "search", features, query.relative_to(videos), "-k", "3")
     by_run = said(capsys, "search", run, query, "-k", "3")
     by_onnx = said(capsys, "search", onnx, query, "--videos", videos, "-k", "3", "--page", tmp_path / "page.html")
-    names = [[n["path"] for n in answer["neighbours"]] for answer in (inside, by_run, by_onnx)]  # type: ignore[attr-defined]
+    names = [[n["path"] for n in answer["neighbours"]] for answer in (inside, by_run, by_onnx)]
     assert names[0] == names[1] == names[2]
     assert len(names[0]) == 3
     assert str(query.relative_to(videos)) not in names[0]
@@ -123,7 +124,7 @@ def test_a_query_from_outside_needs_the_encoder_that_made_the_features(
     assert "--encoder" in refused(capsys, "search", features, query)
     assert "SHA-256" in refused(capsys, "search", features, query, "--encoder", run)
     answer = said(capsys, "search", features, query, "--encoder", onnx, "-k", "1")
-    assert len(answer["neighbours"]) == 1  # type: ignore[arg-type]
+    assert len(answer["neighbours"]) == 1
 
 
 def test_features_of_a_run_are_told_from_those_of_the_same_run_later(
@@ -156,7 +157,7 @@ def test_a_link_in_the_gallery_does_not_find_itself(
     for number, file in enumerate(sorted(videos.glob("*/*.mp4"))[:4]):
         (inside / f"{number}.mp4").symlink_to(file)
     answer = said(capsys, "search", onnx, inside / "2.mp4", "--videos", inside)
-    assert "2.mp4" not in [n["path"] for n in answer["neighbours"]]  # type: ignore[attr-defined]
+    assert "2.mp4" not in [n["path"] for n in answer["neighbours"]]
 
 
 def test_a_query_is_the_same_file_however_it_is_named(
@@ -171,7 +172,7 @@ def test_a_query_is_the_same_file_however_it_is_named(
     for query in (files[2], through_link):
         for argv in ([features, query], [onnx, query, "--videos", listed]):
             answer = said(capsys, "search", *argv)
-            assert str(files[2]) not in [n["path"] for n in answer["neighbours"]]  # type: ignore[attr-defined]
+            assert str(files[2]) not in [n["path"] for n in answer["neighbours"]]
 
 
 def test_another_file_of_the_same_name_is_another_query(
@@ -185,7 +186,7 @@ def test_another_file_of_the_same_name_is_another_query(
     monkeypatch.chdir(tmp_path)
     assert "--encoder" in refused(capsys, "search", features, name)
     answer = said(capsys, "search", features, name, "--encoder", onnx)
-    assert answer["neighbours"][0]["path"] == str(files[9].relative_to(videos))  # type: ignore[index]
+    assert answer["neighbours"][0]["path"] == str(files[9].relative_to(videos))
 
 
 def test_a_run_is_a_folder(videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -203,7 +204,7 @@ def test_a_device_without_an_encoder_is_refused(
 
 def test_doctor_says_what_works(capsys: pytest.CaptureFixture[str]) -> None:
     answer = said(capsys, "doctor")
-    found = {finding["name"]: finding["works"] for finding in answer["findings"]}  # type: ignore[attr-defined]
+    found = {finding["name"]: finding["works"] for finding in answer["findings"]}
     assert found["ffmpeg"]
     assert found["backend torch"]
     assert found["runtime onnx"]

@@ -64,7 +64,7 @@ def test_positives_are_disjoint_volumes_of_one_video(miner: Any, step: int) -> N
     plan = mined.plan(step)
     same = plan.label == 1
     assert (plan.video[same, 0] == plan.video[same, 1]).all()
-    assert disjoint(plan.origin[same, 0], plan.origin[same, 1], plan.shape).all()
+    assert np.all(disjoint(plan.origin[same, 0], plan.origin[same, 1], plan.shape))
     if mined.spec.boundary is not None:
         distance = np.abs(plan.origin[same, 0, 0] - plan.origin[same, 1, 0])
         assert (distance + plan.shape.frames <= mined.spec.boundary).all()
@@ -297,7 +297,7 @@ def test_the_largest_extents_stay_inside() -> None:
     assert plan.origin.min() >= 0
     assert plan.origin.max() > 2**30
     same = plan.label == 1
-    assert disjoint(plan.origin[same, 0], plan.origin[same, 1], plan.shape).all()
+    assert np.all(disjoint(plan.origin[same, 0], plan.origin[same, 1], plan.shape))
 
 
 def test_a_plan_says_the_group_of_each_volume() -> None:
