@@ -121,6 +121,7 @@ def knows(encoder: Encoder, world: World) -> dict[str, Any]:
 
 def measure(name: str, spec: TrainSpec, world: World) -> dict[str, Any]:
     """Train one recipe on one world; what it knew before and after."""
+    where = machine()  # before the run: a commit made meanwhile is not what ran
     backend = find_backend("torch")
     untrained = knows(backend.learner(spec.learner, "auto").encoder(), world)
     rgb = replace(spec.learner, network=replace(spec.network, input="rgb"))
@@ -141,13 +142,13 @@ def measure(name: str, spec: TrainSpec, world: World) -> dict[str, Any]:
         "learned": learned,
         "untrained": untrained,
         "untrained_rgb": untrained_rgb,
-        "machine": machine(),
+        "machine": where,
     }
 
 
 def machine() -> dict[str, Any]:
     """Where and when a figure was measured."""
-    head = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    head = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False)
     return {
         "date": datetime.now(UTC).date().isoformat(),
         "commit": head.stdout.strip() or "unknown",

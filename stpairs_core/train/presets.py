@@ -4,7 +4,7 @@ from stpairs_core.errors import InvalidSpec
 from stpairs_core.spec import LearningSpec, MiningSpec, NetworkSpec, TrainSpec, VolumeShape
 
 PRESETS: dict[str, TrainSpec] = {
-    # What docs/training.md found to learn best of the paper's pairs with its hinge, in minutes on two CPU cores.
+    # Reaches the goals of docs/training.md with the paper's positives, changes and hinge, in minutes on two CPU cores.
     "default": TrainSpec(
         mining=MiningSpec(volume=VolumeShape(16, 48, 48), positive_ratio=0.9),
         network=NetworkSpec(width=1 / 8, input="residual", norm="batch", head="compare", dropout=0.0),
