@@ -80,9 +80,10 @@ def band_count(n: int, low: int, high: int) -> int:
 def in_band(row: Any, place: Any, n: Any, low: Any, high: Any) -> Any:
     """The ordered pair of starts at one place of a band's table: `high - low + 1` rows of `2n - low - high` places."""
     ahead = n - low - row
-    if place < ahead:
-        return place, place + low + row
-    return place - ahead + high - row, place - ahead
+    # Two choices rather than two returns: a branch that nothing foretells would cost more than both.
+    first = place if place < ahead else place - ahead + high - row
+    second = place + low + row if place < ahead else place - ahead
+    return first, second
 
 
 @kernel

@@ -1,39 +1,20 @@
-"""Pair plans: (seed, step) -> which boxes make the pairs of that step, and what is changed. Algorithm 1 of the paper.
-
-Pair `step * B + row` has sixteen words of its own, `rng.words(seed, pair, rng.PAIR, 16)`, read as eight 64-bit draws
-(the low word first). Draw 0 chooses the videos, 1 the event (A, B or C of `boxes`) of a positive pair, 2 to 4 the
-starts in t, y and x; in draw 5 the low word decides on F1 and the high word on F2; the low and high words of draw 6
-and the low word of draw 7 are F1's offset, exponent and scale. One draw yields several choices through `rng.split`.
-"""
+"""Pair plans: (seed, step) -> which boxes make the pairs of a step, and what is changed. Algorithm 1 of the paper."""
 
 import operator
 from collections.abc import Hashable, Sequence
+from dataclasses import replace
 from decimal import ROUND_HALF_UP, Decimal
-from typing import Any, final
+from typing import Any, NamedTuple, final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from stpairs_core import boxes, rng
+from stpairs_core import boxes, draws, rng
 from stpairs_core.errors import InvalidSpec, NoPairs
-from stpairs_core.jit import kernel
-from stpairs_core.spec import MiningSpec, PairPlan
+from stpairs_core.spec import MiningSpec, PairPlan, VolumeShape
 
-_CHUNK = 256
-"""Pairs whose words are made together: enough for SIMD, and their 16 KiB stay in the first cache."""
-
-# Columns of the table of usable videos, in which each group is a run of rows; a row is one cache line.
-_VIDEO, _STARTS_T, _STARTS_Y, _STARTS_X, _BELOW_A, _BELOW_B, _GROUP_FIRST, _GROUP_SIZE = range(8)
-# Columns of the alias table of positives: two rows of the table of videos, and below what the first is taken.
-_ROW, _ALIAS, _KEEP = range(3)
-# What the kernel needs of the spec and the seed.
-_SEED, _PAIRS, _POSITIVES, _FRAMES, _HEIGHT, _WIDTH, _REACH, _RECOLOR, _FLIP, _CHANGE_POSITIVES = range(10)
-
-_LOW = np.uint64(0xFFFFFFFF)
-_HALF = np.uint64(32)
-_ONE = np.uint64(1)
-_TWO = np.uint64(2)
-_UNUSED_BITS = np.uint64(9)
+UInt32s = NDArray[np.uint32]
+UInt64s = NDArray[np.uint64]
 
 
 @final
@@ -57,17 +38,13 @@ class PairMiner:
         groups: Sequence[Hashable] | NDArray[Any] | None = None,
     ) -> None:
         sizes = _checked_extents(extents)
-        fitting = boxes.fits(sizes, spec.volume)
-        rows, first, size = _by_group(np.flatnonzero(fitting), len(sizes), groups)
-        self._group = None if groups is None else np.full(len(sizes), -1, np.int32)
-        if self._group is not None:
-            self._group[rows] = first  # the first row of a group is its number
-        thresholds, chances = _events(sizes[rows], spec)
-        videos = np.empty((len(rows), 8), np.uint64)
-        videos[:, _VIDEO] = rows
-        videos[:, _STARTS_T : _STARTS_X + 1] = boxes.starts(sizes[rows], spec.volume)
-        videos[:, _BELOW_A : _BELOW_B + 1] = thresholds
-        videos[:, _GROUP_FIRST], videos[:, _GROUP_SIZE] = first, size
+        kinds, kind = _distinct(sizes)
+        fitting = boxes.fits(kinds, spec.span)[kind]
+        rows, group = _by_group(np.flatnonzero(fitting), len(sizes), groups)
+        kind = kind[rows]
+        chances = _chances(kinds, spec)
+        apart = np.array([chance.apart > 0 for chance in chances], np.bool_)[kind]
+        choices, keep = _choices(np.flatnonzero(apart), kind, chances, weighted=spec.redraw == "video")
 
         self.spec = spec
         """Which pairs are drawn, as given."""
@@ -79,11 +56,15 @@ class PairMiner:
         """Negative pairs in a step."""
         self.too_small = np.flatnonzero(~fitting)
         """Videos that hold no volume, and are never used."""
-        self.negatives_only = np.sort(rows[np.array([chance == 0 for chance in chances], bool)])
+        self.negatives_only = np.sort(rows[~apart])
         """Videos that hold volumes but no two disjoint ones, and give no positive pair."""
-        self._videos = videos
-        self._choices = _alias_table(chances, weighted=spec.redraw == "video")
-        self._settings = _settings(self.seed, self.positives, spec)
+        videos = np.stack([rows, kind], axis=1).astype(np.uint32)
+        self._tables = (_kind_table(kinds, chances, spec.span), videos, group, choices, keep)
+        self._settings = _settings(self.seed, spec)
+        self._group = None
+        if groups is not None:
+            self._group = np.full(len(sizes), -1, np.int32)
+            self._group[rows] = group[:, 0]  # the first row of a group is its number
         self._check_enough(sizes)
 
     def plan(self, step: int, rows: slice = slice(None)) -> PairPlan:
@@ -91,43 +72,50 @@ class PairMiner:
 
         Steps count from 0, and pair indices stay below 2**64 (else `InvalidSpec`).
         """
-        pairs = self._indices(step, rows)
-        video = np.empty((len(pairs), 2), np.int32)
-        origin = np.empty((len(pairs), 2, 3), np.int32)
-        changed = np.zeros((2, len(pairs), 2), np.bool_)
-        color = np.empty((len(pairs), 2, 3), np.float32)
-        color[:] = (0.0, 1.0, 1.0)
-        _fill_plan(self._settings, self._videos, self._choices, pairs, video, origin, changed, color)
-        positive = pairs % np.uint64(self.spec.pairs) < np.uint64(self.positives)
-        label = np.where(positive, np.int8(1), np.int8(-1))
-        recolor, flip = changed
+        chosen = range(self.positives + self.negatives)[rows]
+        if chosen.step != 1:  # those between are drawn too, and left out
+            low, high = (min(chosen), max(chosen) + 1) if chosen else (0, 0)
+            return _taken(self.plan(step, slice(low, high)), np.array(chosen, np.intp) - low)
+        count, positives = len(chosen), min(max(self.positives - chosen.start, 0), len(chosen))
+        video = np.empty((count, 2), np.int32)
+        origin = np.empty((count, 2, 3), np.int32)
+        flip = np.empty((count, 2), np.bool_)
+        recolor = np.empty((count, 2), np.bool_)
+        color = np.empty((count, 2, 3), np.float32)
+        first = np.uint64(self._first(step) + chosen.start)
+        draws.fill(self._settings, self._tables, first, positives, (video, origin, flip, recolor, color))
+        label = np.full(count, -1, np.int8)
+        label[:positives] = 1
         group = None if self._group is None else self._group[video]
-        return PairPlan(video, origin, flip, recolor, color, label, self.spec.volume, self.spec.channels, group)
+        spec = self.spec
+        return PairPlan(
+            video, origin, flip, recolor, color, label, spec.volume, spec.channels, group, spec.temporal_stride
+        )
 
     def pair(self, index: int) -> PairPlan:
         """One row, the pair of that index: row `index % B` of step `index // B`; none if it is not drawn."""
         step, row = divmod(operator.index(index), self.spec.pairs)
         return self.plan(step, slice(row, row + 1))
 
-    def _indices(self, step: int, rows: slice) -> NDArray[np.uint64]:
+    def _first(self, step: int) -> int:
+        """The index of a step's first pair."""
         first = operator.index(step) * self.spec.pairs
         if not 0 <= first <= 2**64 - self.spec.pairs:
             raise InvalidSpec(f"a step must lie between 0 and {2**64 // self.spec.pairs - 1}, not {step}")
-        chosen = range(self.positives + self.negatives)[rows]
-        return np.arange(chosen.start, chosen.stop, chosen.step).astype(np.uint64) + np.uint64(first)
+        return first
 
     def _check_enough(self, sizes: NDArray[np.int64]) -> None:
-        shape = self.spec.volume
+        shape, (_, videos, group, choices, _) = self.spec.span, self._tables
         exist = _largest(sizes)
-        if self.positives and not len(self._choices):
+        if self.positives and not len(choices):
             near = "" if self.spec.boundary is None else f" within {self.spec.boundary} frames"
             raise NoPairs(f"no video holds two disjoint volumes of {shape}{near}: {exist}; ask for smaller volumes")
-        usable = len(self._videos)
+        usable = len(videos)
         if self.negatives and usable < 2:
             raise NoPairs(
                 f"negative pairs need two videos that hold a volume of {shape}, not {usable}: {exist}; add videos"
             )
-        if self.negatives and self._videos[0, _GROUP_SIZE] == usable:
+        if self.negatives and len(group) and group[0, 1] == usable:
             raise NoPairs(
                 f"negative pairs need videos of two groups: all {usable} that hold {shape} are of one; add another"
             )
@@ -141,7 +129,7 @@ def _checked_extents(extents: ArrayLike) -> NDArray[np.int64]:
         raise InvalidSpec(f"extents must be whole numbers of shape (N, 3), not {array.dtype} of shape {array.shape}")
     if array.min() < 0 or array.max() >= 2**31 or len(array) >= 2**31:
         raise InvalidSpec(f"extents must lie between 0 and 2**31 - 1, not {array.min()} to {array.max()}")
-    return array.astype(np.int64)
+    return np.asarray(array, np.int64)
 
 
 def _largest(sizes: NDArray[np.int64]) -> str:
@@ -161,167 +149,111 @@ def _rounded(ratio: float, pairs: int) -> int:
     return int((Decimal(str(float(ratio))) * pairs).to_integral_value(ROUND_HALF_UP))
 
 
-def _settings(seed: int, positives: int, spec: MiningSpec) -> NDArray[np.uint64]:
-    shape = spec.volume
-    reach = 2**31 if spec.boundary is None else min(spec.boundary - shape.frames, 2**31)
-    changes = [round(chance * 2**32) for chance in (spec.recolor_probability, spec.flip_probability)]
-    numbers = [seed, spec.pairs, positives, shape.frames, shape.height, shape.width, reach, *changes]
-    return np.array([*numbers, spec.augment == "both"], np.uint64)
+def _settings(seed: int, spec: MiningSpec) -> UInt64s:
+    """In the order of `draws.SEED` and so on."""
+    span = spec.span
+    reach = 2**31 if spec.boundary is None else min(spec.boundary - span.frames, 2**31)
+    recolor, flip = (round(chance * 2**32) for chance in (spec.recolor_probability, spec.flip_probability))
+    both = spec.augment == "both"
+    return np.array([seed, span.frames, span.height, span.width, reach, recolor, flip, both], np.uint64)
 
 
 def _by_group(
     usable: NDArray[np.int64], videos: int, groups: Sequence[Hashable] | NDArray[Any] | None
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+) -> tuple[NDArray[np.int64], UInt32s]:
     """The usable videos, group after group as they first appear; and the first row and size of each one's group."""
     if groups is None:
-        return usable, np.arange(len(usable)), np.ones(len(usable), np.int64)
+        return usable, np.empty((0, 2), np.uint32)
     if len(groups) != videos:
         raise InvalidSpec(f"groups must name a group for each of the {videos} videos, not {len(groups)}")
-    members: dict[Hashable, list[int]] = {}
-    for video in usable.tolist():
-        alone = groups[video] is None or groups[video] == -1
-        members.setdefault((alone, video if alone else groups[video]), []).append(video)
-    sizes = np.array([len(group) for group in members.values()], np.int64)
-    rows = np.array([video for group in members.values() for video in group], np.int64)
-    return rows, np.repeat(np.cumsum(sizes) - sizes, sizes), np.repeat(sizes, sizes)
+    names = groups.tolist() if isinstance(groups, np.ndarray) else groups
+    numbers: dict[Hashable, int] = {}
+    alone = iter(range(videos, 2 * videos))  # names of their own, that are no group's number
+    number = [
+        next(alone) if names[video] is None or names[video] == -1 else numbers.setdefault(names[video], len(numbers))
+        for video in usable.tolist()
+    ]
+    _, first, which, size = np.unique(
+        np.array(number, np.int64), return_index=True, return_inverse=True, return_counts=True
+    )
+    order = np.argsort(first[which], kind="stable")
+    of_row = which[order]
+    appearing = np.argsort(first)
+    start = np.empty(len(size), np.int64)
+    start[appearing] = np.cumsum(size[appearing]) - size[appearing]
+    return usable[order], np.stack([start[of_row], size[of_row]], axis=1).astype(np.uint32)
 
 
-def _events(sizes: NDArray[np.int64], spec: MiningSpec) -> tuple[NDArray[np.uint64], list[int]]:
-    """(n, 2): the chances of event A and of A or B, times 2**63; and that two volumes are disjoint, times 2**64.
+def _distinct(sizes: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(K, 3): the different sizes; and (n,): which of them each one is. A million videos share a few thousand."""
+    kind = np.zeros(len(sizes), np.int64)
+    example = np.zeros(0, np.int64)
+    for axis in range(3):
+        values, place = np.unique(sizes[:, axis], return_inverse=True)
+        _, example, kind = np.unique(kind * max(len(values), 1) + place, return_index=True, return_inverse=True)
+    return sizes[example], kind
 
-    The first given that they are disjoint; all given that they lie within the boundary.
+
+class _Chances(NamedTuple):
+    """Of one kind of video, from its numbers of ordered pairs of volumes within the boundary."""
+
+    in_a: int
+    """That disjoint volumes are apart in t, times 2**63."""
+    in_a_or_b: int
+    """That they are apart in t or y, times 2**63."""
+    apart: int
+    """That two volumes are disjoint, times 2**64."""
+
+
+def _chances(kinds: NDArray[np.int64], spec: MiningSpec) -> list[_Chances]:
+    found = []
+    for frames, height, width in kinds.tolist():
+        a, b, c, meeting = boxes.events((frames, height, width), spec.span, spec.boundary)
+        apart = a + b + c
+        shares = ((a << 63) // apart, ((a + b) << 63) // apart) if apart else (0, 0)
+        found.append(_Chances(*shares, (apart << 64) // max(apart + meeting, 1)))
+    return found
+
+
+def _kind_table(kinds: NDArray[np.int64], chances: list[_Chances], span: VolumeShape) -> UInt64s:
+    """(K, 8), in the columns that `draws` reads."""
+    table = np.zeros((len(kinds), 8), np.uint64)
+    table[:, draws.STARTS_T : draws.STARTS_X + 1] = np.maximum(boxes.starts(kinds, span), 0)
+    for row, chance in enumerate(chances):
+        table[row, draws.BELOW_A], table[row, draws.BELOW_B] = chance.in_a, chance.in_a_or_b
+    return table
+
+
+def _choices(
+    rows: NDArray[np.int64], kind: NDArray[np.int64], chances: list[_Chances], weighted: bool
+) -> tuple[UInt32s, UInt64s]:
+    """What positives are drawn from: (p, 2) rows of videos and their aliases, and the draw below which the row stays.
+
+    Weighted by the chance that two volumes are disjoint it is Vose's alias table, exact to 2**-64. With equal weights
+    every row stays, and there are no thresholds.
     """
-    extents = [(frames, height, width) for frames, height, width in sizes.tolist()]
-    known = {extent: _chances(*boxes.events(extent, spec.volume, spec.boundary)) for extent in set(extents)}
-    thresholds = [known[extent][:2] for extent in extents]
-    return np.array(thresholds, np.uint64).reshape(-1, 2), [known[extent][2] for extent in extents]
-
-
-def _chances(a: int, b: int, c: int, meeting: int) -> tuple[int, int, int]:
-    apart = a + b + c
-    if not apart:
-        return 0, 0, 0
-    return (a << 63) // apart, ((a + b) << 63) // apart, (apart << 64) // (apart + meeting)
-
-
-def _alias_table(chances: list[int], weighted: bool) -> NDArray[np.uint64]:
-    """(P, 3): for the rows with a chance, Vose's alias table of the chances or of equal ones, exact to 2**-64."""
-    rows = [row for row, chance in enumerate(chances) if chance]
-    table = np.array([(row, row, 0) for row in rows], np.uint64).reshape(-1, 3)
-    full = sum(chances)
-    left = [chances[row] * len(rows) for row in rows]
-    light = [place for place in range(len(rows)) if weighted and left[place] < full]
-    heavy = [place for place in range(len(rows)) if weighted and left[place] > full]
+    table = np.stack([rows, rows], axis=1).astype(np.uint32)
+    if not weighted:
+        return table, np.empty(0, np.uint64)
+    weights = [chances[k].apart for k in kind[rows].tolist()]
+    keep = np.full(len(rows), 2**64 - 1, np.uint64)
+    full = sum(weights)
+    left = [weight * len(rows) for weight in weights]
+    light = [place for place in range(len(rows)) if left[place] < full]
+    heavy = [place for place in range(len(rows)) if left[place] > full]
     while light:
         place, giver = light.pop(), heavy[-1]
-        table[place, _ALIAS], table[place, _KEEP] = rows[giver], (left[place] << 64) // full
+        table[place, 1], keep[place] = rows[giver], (left[place] << 64) // full
         left[giver] -= full - left[place]
         if left[giver] <= full:
             heavy.pop()
         if left[giver] < full:
             light.append(giver)
-    return table
+    return table, keep
 
 
-@kernel
-def _fill_draws(seed: Any, pairs: Any, draws: Any) -> None:
-    """(8, n): the draws of each pair. Nothing else in the loop, so that it becomes SIMD code."""
-    for index in range(4):
-        for i in range(len(pairs)):
-            a, b, c, d = rng.block(seed, pairs[i], np.uint64(rng.PAIR), np.uint64(index))
-            draws[2 * index, i] = a | (b << _HALF)
-            draws[2 * index + 1, i] = c | (d << _HALF)
-
-
-@kernel
-def _apart(draw: Any, n: Any, low: Any, reach: Any) -> Any:
-    """Two starts that are `low` to `reach` apart, by a draw."""
-    high = min(reach, n - _ONE)
-    row, rest = rng.split(draw, high - low + _ONE)
-    return boxes.in_band(row, rng.split(rest, _TWO * n - low - high)[0], n, low, high)
-
-
-@kernel
-def _overlapping(draw: Any, n: Any, size: Any, reach: Any) -> Any:
-    """Two starts that are less than `size` and at most `reach` apart, by a draw."""
-    high = min(min(size - _ONE, reach), n - _ONE)
-    count = n + high * (_TWO * n - _ONE - high)
-    return boxes.overlapping(rng.split(draw, count)[0], n, high)
-
-
-@kernel
-def _anywhere(draw: Any, n: Any, m: Any) -> Any:
-    """A start out of n and another out of m, by one draw."""
-    first, rest = rng.split(draw, n)
-    return first, rng.split(rest, m)[0]
-
-
-@kernel
-def _place_positive(
-    settings: Any, choices: Any, videos: Any, draws: Any, i: Any, row: Any, video: Any, origin: Any
-) -> None:
-    """Two disjoint volumes of one video: t, then y, then x is apart; those before overlap, those after are free."""
-    place, rest = rng.split(draws[0, i], np.uint64(len(choices)))
-    own = choices[place, _ROW] == choices[place, _ALIAS] or rest < choices[place, _KEEP]
-    found = choices[place, _ROW if own else _ALIAS]
-    video[row, 0] = video[row, 1] = videos[found, _VIDEO]
-    event = draws[1, i] >> _ONE
-    apart = 0 if event < videos[found, _BELOW_A] else (1 if event < videos[found, _BELOW_B] else 2)
-    for axis in range(3):
-        n, size = videos[found, _STARTS_T + axis], settings[_FRAMES + axis]
-        reach = settings[_REACH] if axis == 0 else n
-        if axis < apart:
-            origin[row, 0, axis], origin[row, 1, axis] = _overlapping(draws[2 + axis, i], n, size, reach)
-        elif axis == apart:
-            origin[row, 0, axis], origin[row, 1, axis] = _apart(draws[2 + axis, i], n, size, reach)
-        else:
-            origin[row, 0, axis], origin[row, 1, axis] = _anywhere(draws[2 + axis, i], n, n)
-
-
-@kernel
-def _place_negative(videos: Any, draws: Any, i: Any, row: Any, video: Any, origin: Any) -> None:
-    """A volume of any video and one of any video of another group."""
-    usable = np.uint64(len(videos))
-    first, rest = rng.split(draws[0, i], usable)
-    second = rng.split(rest, usable - videos[first, _GROUP_SIZE])[0]
-    if second >= videos[first, _GROUP_FIRST]:
-        second += videos[first, _GROUP_SIZE]
-    video[row, 0], video[row, 1] = videos[first, _VIDEO], videos[second, _VIDEO]
-    for axis in range(3):
-        starts = _anywhere(draws[2 + axis, i], videos[first, _STARTS_T + axis], videos[second, _STARTS_T + axis])
-        origin[row, 0, axis], origin[row, 1, axis] = starts
-
-
-@kernel
-def _fraction(word: Any) -> Any:
-    """The middle of one of 2**23 equal parts of (0, 1): as float32, an affine image of it stays inside its bounds."""
-    return (np.float64(word >> _UNUSED_BITS) + 0.5) * 2.0**-23
-
-
-@kernel
-def _change_second(settings: Any, draws: Any, i: Any, row: Any, changed: Any, color: Any) -> None:
-    """F1 and F2 of the second member; the colour stays neutral where F1 is not applied."""
-    changed[1, row, 1] = (draws[5, i] >> _HALF) < settings[_FLIP]
-    if draws[5, i] & _LOW < settings[_RECOLOR]:
-        changed[0, row, 1] = True
-        color[row, 1, 0] = -0.1 + 0.2 * _fraction(draws[6, i] & _LOW)
-        color[row, 1, 1] = 0.5 + 1.5 * _fraction(draws[6, i] >> _HALF)
-        color[row, 1, 2] = 0.7 + 1.3 * _fraction(draws[7, i] & _LOW)
-
-
-@kernel
-def _fill_plan(
-    settings: Any, videos: Any, choices: Any, pairs: Any, video: Any, origin: Any, changed: Any, color: Any
-) -> None:
-    draws = np.empty((8, _CHUNK), np.uint64)
-    for first in range(0, len(pairs), _CHUNK):
-        _fill_draws(settings[_SEED], pairs[first : first + _CHUNK], draws)
-        for row in range(first, min(first + _CHUNK, len(pairs))):
-            i = row - first
-            positive = pairs[row] % settings[_PAIRS] < settings[_POSITIVES]
-            if positive:
-                _place_positive(settings, choices, videos, draws, i, row, video, origin)
-            else:
-                _place_negative(videos, draws, i, row, video, origin)
-            if settings[_CHANGE_POSITIVES] or not positive:
-                _change_second(settings, draws, i, row, changed, color)
+def _taken(plan: PairPlan, rows: NDArray[np.intp]) -> PairPlan:
+    """Some rows of a plan."""
+    columns = ("video", "origin", "flip", "recolor", "color", "label")
+    group = None if plan.group is None else plan.group[rows]
+    return replace(plan, group=group, **{name: getattr(plan, name)[rows] for name in columns})

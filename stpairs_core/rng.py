@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stpairs_core.errors import InvalidSpec
+from stpairs_core.intrinsics import multiply
 from stpairs_core.jit import kernel
 
 PAIR = 1
@@ -71,12 +72,7 @@ def split(draw: Any, limit: Any) -> Any:
 
     Both are uint64. Splitting one draw by n, m, ... gives each combination the chance 1/(nm...) within 2**-64.
     """
-    # Halves, so that nothing overflows: plain Python would warn.
-    d0, d1, n0, n1 = draw & _LOW, draw >> _HALF, limit & _LOW, limit >> _HALF
-    low, left, right = d0 * n0, d0 * n1, d1 * n0
-    middle = (low >> _HALF) + (left & _LOW) + (right & _LOW)
-    whole = d1 * n1 + (left >> _HALF) + (right >> _HALF) + (middle >> _HALF)
-    return whole, ((middle & _LOW) << _HALF) | (low & _LOW)
+    return multiply(draw, limit)
 
 
 @kernel

@@ -68,16 +68,27 @@ class MiningSpec:
     """The two volumes of a positive lie within this many frames of one another, end to end; None: anywhere."""
     literal_algorithm1: bool = False
     """Run the negative loop to N_n, as printed, and not to B: fewer negatives."""
+    temporal_stride: int = 1
+    """Every how many frames of its video one is taken into a volume; those between belong to it too when volumes meet."""
 
     def __post_init__(self) -> None:
         _check_kinds(self)
-        if self.pairs < 1:
-            raise InvalidSpec(f"a step needs at least one pair, not {self.pairs}")
+        for name in ("pairs", "temporal_stride"):
+            if getattr(self, name) < 1:
+                raise InvalidSpec(f"{name} must be at least 1, not {getattr(self, name)}")
         for name in ("positive_ratio", "recolor_probability", "flip_probability"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise InvalidSpec(f"{name} must lie between 0 and 1, not {getattr(self, name)}")
-        if self.boundary is not None and self.boundary < self.volume.frames:
-            raise InvalidSpec(f"boundary={self.boundary} is shorter than one volume of {self.volume.frames} frames")
+        if self.boundary is not None and self.boundary < self.span.frames:
+            raise InvalidSpec(
+                f"boundary={self.boundary} is shorter than one volume, which spans {self.span.frames} frames"
+            )
+
+    @property
+    def span(self) -> VolumeShape:
+        """What a volume takes up in its video: (frames - 1) * temporal_stride + 1 frames, height, width."""
+        frames = (self.volume.frames - 1) * self.temporal_stride + 1
+        return VolumeShape(frames, self.volume.height, self.volume.width)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,6 +116,8 @@ class PairPlan:
     """Where F1 adds its offset."""
     group: NDArray[np.int32] | None = None
     """(B, 2): a number for the group of each volume's video; None: every video is a group by itself."""
+    stride: int = 1
+    """Frame i of a volume is frame t + i * stride of its video."""
 
     def __len__(self) -> int:
         return len(self.label)

@@ -106,7 +106,7 @@ def plan_rows(
     extents: Sequence[Box], spec: Any, seed: int, pairs: Sequence[int], groups: Sequence[Hashable] | None = None
 ) -> list[Row]:
     """The rows of a plan for some pair indices; row `r` of step `s` is pair `s * B + r`."""
-    size = (spec.volume.frames, spec.volume.height, spec.volume.width)
+    size = ((spec.volume.frames - 1) * spec.temporal_stride + 1, spec.volume.height, spec.volume.width)
     table = _in_order([v for v, e in enumerate(extents) if all(a >= b for a, b in zip(e, size, strict=True))], groups)
     ways = [counts(extents[video], size, spec.boundary) for video, _ in table]
     aliases = _aliases(ways, spec.redraw == "video")
@@ -116,16 +116,17 @@ def plan_rows(
         draws = [low + 2**32 * high for low, high in zip(halves[::2], halves[1::2], strict=True)]
         positive = pair % spec.pairs < rounded(spec.positive_ratio, spec.pairs)
         if positive:
-            chosen = _choose(aliases, draws[0])
+            chosen, rest = _choose(aliases, draws[0])
             video = (table[chosen][0], table[chosen][0])
-            origin = _positive(extents[video[0]], size, spec.boundary, ways[chosen], draws)
+            event = draws[6] if spec.redraw == "video" else rest
+            origin = _positive(extents[video[0]], size, spec.boundary, ways[chosen], event, draws[1:4])
         else:
             video = _two_videos(table, draws[0])
-            origin = _anywhere(extents[video[0]], extents[video[1]], size, draws)
+            origin = _anywhere(extents[video[0]], extents[video[1]], size, draws[1:4])
         change = spec.augment == "both" or not positive
-        recolor = change and halves[10] < round(spec.recolor_probability * 2**32)
-        flip = change and halves[11] < round(spec.flip_probability * 2**32)
-        color = _color(halves[12:15]) if recolor else (0.0, 1.0, 1.0)
+        recolor = change and halves[8] < round(spec.recolor_probability * 2**32)
+        flip = change and halves[9] < round(spec.flip_probability * 2**32)
+        color = _color(draws[5]) if recolor else (0.0, 1.0, 1.0)
         found.append(
             Row(video, origin, (False, flip), (False, recolor), ((0.0, 1.0, 1.0), color), 1 if positive else -1)
         )
@@ -165,20 +166,20 @@ def _split(draw: int, limit: int) -> tuple[int, int]:
     return divmod(draw * limit, 2**64)
 
 
-def _choose(aliases: list[tuple[int, int, int]], draw: int) -> int:
+def _choose(aliases: list[tuple[int, int, int]], draw: int) -> tuple[int, int]:
     place, rest = _split(draw, len(aliases))
     row, alias, threshold = aliases[place]
-    return row if rest < threshold or alias == row else alias
+    return row if rest < threshold or alias == row else alias, rest
 
 
 def _positive(
-    extent: Box, size: Box, boundary: int | None, ways: tuple[int, int, int, int], draws: list[int]
+    extent: Box, size: Box, boundary: int | None, ways: tuple[int, int, int, int], drawn: int, draws: list[int]
 ) -> tuple[Box, Box]:
     """Event 0, 1 or 2: apart on that axis, overlapping on those before it, anywhere on those after it."""
     a, b, c, _ = ways
-    event = sum(draws[1] // 2 >= 2**63 * bound // (a + b + c) for bound in (a, a + b))
+    event = sum(drawn // 2 >= 2**63 * bound // (a + b + c) for bound in (a, a + b))
     starts = []
-    for axis, (length, s, draw) in enumerate(zip(extent, size, draws[2:5], strict=True)):
+    for axis, (length, s, draw) in enumerate(zip(extent, size, draws, strict=True)):
         n, far = length - s + 1, reach(length, s, boundary if axis == 0 else None)
         if axis < event:
             near = list(overlapping(n, s, far))
@@ -200,7 +201,7 @@ def _two_videos(table: list[tuple[int, Hashable]], draw: int) -> tuple[int, int]
 
 
 def _anywhere(first: Box, second: Box, size: Box, draws: list[int]) -> tuple[Box, Box]:
-    lengths = zip(draws[2:5], first, second, size, strict=True)
+    lengths = zip(draws, first, second, size, strict=True)
     return _boxes([_both(draw, a - s + 1, b - s + 1) for draw, a, b, s in lengths])
 
 
@@ -214,8 +215,13 @@ def _boxes(starts: list[tuple[int, int]]) -> tuple[Box, Box]:
     return (t0, y0, x0), (t1, y1, x1)
 
 
-def _color(halves: Sequence[int]) -> tuple[float, float, float]:
-    """Offset, exponent and scale, in float32: the middle of one of 2**23 parts of each range."""
-    offset, exponent, scale = ((half // 2**9 + 0.5) / 2**23 for half in halves)
-    changed = (-0.1 + 0.2 * offset, 0.5 + 1.5 * exponent, 0.7 + 1.3 * scale)
-    return float(np.float32(changed[0])), float(np.float32(changed[1])), float(np.float32(changed[2]))
+def _color(draw: int) -> tuple[float, float, float]:
+    """Offset, exponent and scale, in float32: the middle of one of 2**21 parts of each range."""
+    parts = (draw >> 43, (draw >> 22) % 2**21, (draw >> 1) % 2**21)
+    ranges = ((-0.1, 0.2), (0.5, 1.5), (0.7, 1.3))
+    single = np.float32
+    offset, exponent, scale = (
+        float((single(part) + single(0.5)) * single(width / 2**21) + single(first))
+        for part, (first, width) in zip(parts, ranges, strict=True)
+    )
+    return offset, exponent, scale

@@ -22,6 +22,8 @@ volume_shapes = st.builds(VolumeShape, st.integers(1, 4), st.integers(1, 4), st.
 def mining_specs(draw: st.DrawFn, shapes: st.SearchStrategy[VolumeShape] = volume_shapes) -> MiningSpec:
     """Every option of a MiningSpec, for small volumes and few pairs."""
     shape = draw(shapes)
+    stride = draw(st.sampled_from((1, 1, 2, 3)))
+    span = (shape.frames - 1) * stride + 1
     share = st.one_of(st.sampled_from((0.0, 0.3, 0.5, 1.0)), st.floats(0.0, 1.0))
     return MiningSpec(
         volume=shape,
@@ -32,8 +34,9 @@ def mining_specs(draw: st.DrawFn, shapes: st.SearchStrategy[VolumeShape] = volum
         flip_probability=draw(share),
         channels=draw(st.sampled_from(("h", "sv", "hsv"))),
         redraw=draw(st.sampled_from(("volumes", "video"))),
-        boundary=draw(st.none() | st.integers(shape.frames, shape.frames + 8)),
+        boundary=draw(st.none() | st.integers(span, span + 8)),
         literal_algorithm1=draw(st.booleans()),
+        temporal_stride=stride,
     )
 
 
@@ -55,7 +58,7 @@ def groups_of(videos: int) -> st.SearchStrategy[list[Any] | None]:
 def miners(draw: st.DrawFn) -> tuple[PairMiner, NDArray[np.int32], list[Any] | None]:
     """A miner that can mine, the extents of its videos and their groups."""
     spec = draw(mining_specs())
-    sizes = draw(extents(spec.volume))
+    sizes = draw(extents(spec.span))
     groups = draw(groups_of(len(sizes)))
     try:
         return PairMiner(sizes, spec, draw(seeds), groups), sizes, groups
