@@ -36,4 +36,4 @@ def multiply(typing: Any, a: Any, b: Any) -> Any:
         high = builder.trunc(builder.lshr(product, ir.Constant(_INT128, 64)), _INT64)
         return context.make_tuple(builder, signature.return_type, (high, builder.trunc(product, _INT64)))
 
-    return types.UniTuple(types.uint64, 2)(types.uint64, types.uint64), emit
+    return types.Tuple((types.uint64, types.uint64))(types.uint64, types.uint64), emit

@@ -69,7 +69,7 @@ class MiningSpec:
     literal_algorithm1: bool = False
     """Run the negative loop to N_n, as printed, and not to B: fewer negatives."""
     temporal_stride: int = 1
-    """Every how many frames of its video one is taken into a volume; those between belong to it too when volumes meet."""
+    """A volume takes one of this many frames of its video; those between count when two volumes meet."""
 
     def __post_init__(self) -> None:
         _check_kinds(self)
@@ -80,9 +80,7 @@ class MiningSpec:
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise InvalidSpec(f"{name} must lie between 0 and 1, not {getattr(self, name)}")
         if self.boundary is not None and self.boundary < self.span.frames:
-            raise InvalidSpec(
-                f"boundary={self.boundary} is shorter than one volume, which spans {self.span.frames} frames"
-            )
+            raise InvalidSpec(f"boundary={self.boundary} is shorter than one volume, of {self.span.frames} frames")
 
     @property
     def span(self) -> VolumeShape:
