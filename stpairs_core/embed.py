@@ -42,6 +42,8 @@ class Recipe:
     """Version that made them."""
     root: str = ""
     """Folder that the paths of the videos were relative to; "" where it is not known."""
+    stride: int = 1
+    """Every how many frames of its video one was taken into a volume."""
 
     @classmethod
     def of(cls, encoder: Path, shape: VolumeShape, volumes: int = 10, seed: int = 0) -> Self:
@@ -140,9 +142,9 @@ def _name(text: str) -> str:
     return _WRITTEN.sub(lambda found: chr(int(found[1], 16)), text)
 
 
-def fitting(extents: NDArray[np.int32], shape: VolumeShape) -> NDArray[np.intp]:
-    """The numbers of the videos that hold at least one volume; `extents` is (N, 3): frames, height, width."""
-    return np.flatnonzero(boxes.fits(extents, shape))
+def fitting(extents: NDArray[np.int32], shape: VolumeShape, stride: int = 1) -> NDArray[np.intp]:
+    """The numbers of the videos that hold a volume of every `stride`-th frame; `extents` is (N, 3), frames first."""
+    return np.flatnonzero(boxes.fits(extents, shape.span(stride)))
 
 
 def origins(extent: Sequence[int], shape: VolumeShape, video: int, volumes: int, seed: int) -> NDArray[np.int64]:
@@ -163,20 +165,23 @@ def embed(
     videos: Sequence[int] | NDArray[np.intp] | None = None,
     volumes: int = 10,
     seed: int = 0,
+    stride: int = 1,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> NDArray[np.float32]:
     """(n, width): for each of `videos` (None: all), the mean of the features of random volumes of it.
 
-    The volumes of a video depend on the seed and its number alone, so that any split over machines agrees. A video that
-    holds no volume is a `BadVideos`: ask `fitting` first. `on_progress` is told how many videos are done, and of how
-    many. While one video is encoded, a thread reads the next.
+    The volumes of a video, of every `stride`-th frame, depend on the seed and its number alone, so that any split over
+    machines agrees. A video that holds no volume is a `BadVideos`: ask `fitting` first. `on_progress` is told how many
+    videos are done, and of how many. While one video is encoded, a thread reads the next.
     """
     numbers = [int(v) for v in (range(len(source)) if videos is None else videos)]
     if volumes < 1:
         raise InvalidSpec(f"a video needs at least one volume to be embedded, not {volumes}")
-    _refuse_small(source.extents, encoder.shape, numbers)
+    if stride < 1:
+        raise InvalidSpec(f"stride must be at least 1, not {stride}")
+    _refuse_small(source.extents, encoder.shape.span(stride), numbers)
     vectors = np.empty((len(numbers), encoder.width), np.float32)
-    cuts = _one_ahead(lambda video: _volumes(source, video, encoder.shape, volumes, seed), numbers)
+    cuts = _one_ahead(lambda video: _volumes(source, video, encoder.shape, volumes, seed, stride), numbers)
     for row, cut in enumerate(cuts):
         vectors[row] = encoder(cut).mean(axis=0, dtype=np.float64)
         if not np.isfinite(vectors[row]).all():
@@ -204,11 +209,14 @@ def _refuse_small(extents: NDArray[np.int32], shape: VolumeShape, numbers: list[
         raise BadVideos(f"too small for one volume of {shape}: {sizes}{more}; leave them out")
 
 
-def _volumes(source: VideoSource, video: int, shape: VolumeShape, volumes: int, seed: int) -> NDArray[np.uint8]:
+def _volumes(
+    source: VideoSource, video: int, shape: VolumeShape, volumes: int, seed: int, stride: int
+) -> NDArray[np.uint8]:
     """(volumes, T, H, W, 3)."""
+    span = shape.span(stride)
     out = np.empty((volumes, shape.frames, shape.height, shape.width, 3), np.uint8)
-    for k, (t, y, x) in enumerate(origins(source.extents[video], shape, video, volumes, seed).tolist()):
-        out[k] = source.read(video, t, shape.frames)[:, y : y + shape.height, x : x + shape.width]
+    for k, (t, y, x) in enumerate(origins(source.extents[video], span, video, volumes, seed).tolist()):
+        out[k] = source.read(video, t, span.frames)[::stride, y : y + shape.height, x : x + shape.width]
     return out
 
 

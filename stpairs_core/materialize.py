@@ -1,6 +1,7 @@
 """From a plan to pixels: obeys the plan, draws nothing, keeps nothing."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,15 +14,15 @@ from stpairs_core.spec import PairPlan
 Volumes = NDArray[np.uint8]  # (B, 2, T, H, W, 3)
 
 
-def materialize(plan: PairPlan, source: VideoSource, out: Volumes | None = None) -> Volumes:
-    """(B, 2, T, H, W, 3): the volumes of a plan with its F1 and F2 applied, in `out` where given.
+def materialize(plan: PairPlan, source: VideoSource, out: Volumes | None = None, threads: int = 1) -> Volumes:
+    """(B, 2, T, H, W, 3): the volumes of a plan with its F1 and F2 applied, in `out` where given, by some threads.
 
     F1 and F2 commute: F1 maps each pixel by itself, the same way in the whole volume, and F2 moves pixels. Errors as
     `cut` and `transform` have them. Safe to call from several threads. Paper: S in Algorithm 1.
     """
     _check_columns(plan)
     _check_colors(plan)
-    return _filled(plan, source, out, changed=True)
+    return _filled(plan, source, out, changed=True, threads=threads)
 
 
 def cut(plan: PairPlan, source: VideoSource, out: Volumes | None = None) -> Volumes:
@@ -48,22 +49,44 @@ def transform(plan: PairPlan, volumes: Volumes) -> None:
         _change(plan, row, member, volumes[row, member])
 
 
-def _filled(plan: PairPlan, source: VideoSource, out: Volumes | None, changed: bool) -> Volumes:
+def _filled(plan: PairPlan, source: VideoSource, out: Volumes | None, changed: bool, threads: int = 1) -> Volumes:
     extents = np.asarray(source.extents)
     _check_boxes(plan, extents)
-    if out is None:
-        out = np.empty(_shape_of(plan), np.uint8)
-    else:
-        _check_volumes(plan, out)
-    for row, member in _members(plan):
+    volumes = np.empty(_shape_of(plan), np.uint8) if out is None else out
+    _check_volumes(plan, volumes)
+    shape, span = plan.shape, plan.shape.span(plan.stride).frames
+
+    def fill(row: int, member: int) -> None:
         video = int(plan.video[row, member])
         t, y, x = plan.origin[row, member].tolist()
-        frames = source.read(video, t, plan.shape.frames)
-        _check_frames(frames, video, (plan.shape.frames, *extents[video, 1:].tolist(), 3))
-        out[row, member] = frames[:, y : y + plan.shape.height, x : x + plan.shape.width]
+        frames = source.read(video, t, span)
+        _check_frames(frames, video, (span, *extents[video, 1:].tolist(), 3))
+        volume = volumes[row, member]
+        volume[...] = frames[:: plan.stride, y : y + shape.height, x : x + shape.width]
         if changed:  # now, while the volume is in the cache
-            _change(plan, row, member, out[row, member])
-    return out
+            _change(plan, row, member, volume)
+
+    _for_each(fill, list(_members(plan)), threads)
+    return volumes
+
+
+def _for_each(work: Callable[[int, int], None], members: list[tuple[int, int]], threads: int) -> None:
+    """Do the work of every member; each thread takes the next that nobody has taken."""
+    if threads == 1:
+        for row, member in members:
+            work(row, member)
+        return
+    if threads < 1:
+        raise InvalidSpec(f"threads must be at least 1, not {threads}")
+    left = iter(members)
+
+    def take() -> None:
+        for row, member in left:
+            work(row, member)
+
+    with ThreadPoolExecutor(threads) as pool:
+        for taker in [pool.submit(take) for _ in range(threads)]:
+            taker.result()
 
 
 def _members(plan: PairPlan) -> Iterator[tuple[int, int]]:
@@ -71,11 +94,12 @@ def _members(plan: PairPlan) -> Iterator[tuple[int, int]]:
 
 
 def _change(plan: PairPlan, row: int, member: int, volume: NDArray[np.uint8]) -> None:
-    if plan.flip[row, member]:
-        flip_in_place(volume)
+    flipped = bool(plan.flip[row, member])
     if plan.recolor[row, member]:
         offset, exponent, scale = plan.color[row, member].tolist()
-        recolor_in_place(volume, offset, exponent, scale, plan.channels)
+        recolor_in_place(volume, offset, exponent, scale, plan.channels, flipped)
+    elif flipped:
+        flip_in_place(volume)
 
 
 def _shape_of(plan: PairPlan) -> tuple[int, ...]:
@@ -109,14 +133,16 @@ def _check_boxes(plan: PairPlan, extents: NDArray[np.int32]) -> None:
         row, member = unknown[0].tolist()
         video = plan.video[row, member]
         raise InvalidSpec(f"row {row} of the plan asks for video {video}; there are {len(extents)}, counted from 0")
-    size = np.array([plan.shape.frames, plan.shape.height, plan.shape.width])
+    if plan.stride < 1:
+        raise InvalidSpec(f"the stride of a plan must be at least 1, not {plan.stride}")
+    size = np.array([plan.shape.span(plan.stride).frames, plan.shape.height, plan.shape.width])
     outside = np.argwhere(((plan.origin < 0) | (plan.origin + size > extents[plan.video])).any(axis=-1))
     if len(outside):
         row, member = outside[0].tolist()
         video, origin = int(plan.video[row, member]), tuple(plan.origin[row, member].tolist())
-        extent = "x".join(map(str, extents[video].tolist()))
+        extent, asked = ("x".join(map(str, sides.tolist())) for sides in (extents[video], size))
         raise InvalidSpec(
-            f"row {row} of the plan asks for {plan.shape} voxels from (t, y, x) = {origin} on; video {video} has "
+            f"row {row} of the plan asks for {asked} voxels from (t, y, x) = {origin} on; video {video} has "
             f"{extent}: use a plan with the videos it was mined from"
         )
 

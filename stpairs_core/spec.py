@@ -43,6 +43,10 @@ class VolumeShape:
     def __str__(self) -> str:
         return f"{self.frames}x{self.height}x{self.width}"
 
+    def span(self, stride: int) -> "VolumeShape":
+        """What a volume of every `stride`-th frame takes up in its video: from its first frame to its last."""
+        return VolumeShape((self.frames - 1) * stride + 1, self.height, self.width)
+
 
 @dataclass(frozen=True, slots=True)
 class MiningSpec:
@@ -84,9 +88,8 @@ class MiningSpec:
 
     @property
     def span(self) -> VolumeShape:
-        """What a volume takes up in its video: (frames - 1) * temporal_stride + 1 frames, height, width."""
-        frames = (self.volume.frames - 1) * self.temporal_stride + 1
-        return VolumeShape(frames, self.volume.height, self.volume.width)
+        """What a volume takes up in its video, the frames between included."""
+        return self.volume.span(self.temporal_stride)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

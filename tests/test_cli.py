@@ -16,6 +16,7 @@ import pytest
 from stpairs_core.cli import main
 from stpairs_core.cli.doctor import _one_onnxruntime
 from stpairs_core.cli.train import train_defaults
+from stpairs_core.embed import Features
 from stpairs_core.train import preset
 from stpairs_core.videos.ffmpeg import encode
 from stpairs_core.videos.synthetic import SyntheticSpec, write_videos
@@ -95,6 +96,20 @@ def test_mine_gives_equal_bytes_twice(videos: Path, tmp_path: Path, capsys: pyte
     other = tmp_path / "c.npz"
     said(capsys, "mine", videos, "--out", other, "--seed", "1", *options)
     assert other.read_bytes() != files[0].read_bytes()
+
+
+def test_a_run_on_every_second_frame_is_embedded_so(
+    videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, strided = tmp_path / "run", ["--mining.temporal-stride", "2", "--mining.volume.frames", "8"]
+    said(capsys, "train", videos, "--out", run, "--steps", "2", *TRAIN, *strided)
+    for options, stride in (([], 2), (["--temporal-stride", "1"], 1)):
+        said(capsys, "embed", run, videos, "--out", tmp_path / "features.parquet", "--volumes", "2", *options)
+        assert Features.load(tmp_path / "features.parquet").recipe.stride == stride
+    plan = tmp_path / "plan.npz"
+    said(capsys, "mine", videos, "--out", plan, *VOLUME, *strided)
+    with np.load(plan, allow_pickle=False) as columns:
+        assert columns["stride"] == 2
 
 
 def test_export_embed_search(

@@ -73,6 +73,20 @@ def test_a_vector_is_the_mean_over_the_volumes_that_origins_names() -> None:
     assert vectors[1].tolist() == [0, 0, 0, 3, 5, 4]
 
 
+def test_volumes_of_every_second_frame_span_twice_as_much() -> None:
+    source = Clips((9, 12, 11), (7, 6, 5), (6, 60, 50))
+    assert fitting(source.extents, SHAPE, stride=2).tolist() == [0, 1]
+    vectors = embed(Corner(), source, videos=[0, 1], volumes=6, seed=3, stride=2)
+    for row, extent in enumerate(source.extents[:2]):
+        first = origins(extent.tolist(), SHAPE.span(2), row, 6, seed=3)
+        expected = np.concatenate([first, np.add(first, (6, 5, 4))], axis=1).mean(axis=0)
+        np.testing.assert_allclose(vectors[row], expected, rtol=1e-6)
+    with pytest.raises(BadVideos, match=r"one volume of 7x6x5: video 2 \(6x60x50\)"):
+        embed(Corner(), source, stride=2)
+    with pytest.raises(InvalidSpec, match="stride must be at least 1, not 0"):
+        embed(Corner(), source, stride=0)
+
+
 @given(
     extent=st.tuples(st.integers(4, 40), st.integers(6, 40), st.integers(5, 40)),
     video=st.integers(0, 2**40),

@@ -30,15 +30,19 @@ EXAMPLES = settings(deadline=None, max_examples=40 if compiled() else 3)
 
 def some_videos(seed: int = 0) -> list[Bytes]:
     random = np.random.default_rng(seed)
-    sizes = random.integers((3, 5, 7), (9, 12, 15), (4, 3))
+    sizes = random.integers((5, 5, 7), (9, 12, 15), (4, 3))
     return [random.integers(0, 256, (*size, 3), dtype=np.uint8) for size in sizes]
 
 
-def some_plan(videos: list[Bytes], seed: int = 0, pairs: int = 6, shape: VolumeShape = SHAPE) -> PairPlan:
+def some_plan(
+    videos: list[Bytes], seed: int = 0, pairs: int = 6, shape: VolumeShape = SHAPE, stride: int = 1
+) -> PairPlan:
     """A plan with boxes anywhere that they fit and changes on either member, drawn without the miner."""
     random = np.random.default_rng(seed)
     video = random.integers(0, len(videos), (pairs, 2), dtype=np.int32)
-    room = np.array([v.shape[:3] for v in videos])[video] - np.array([shape.frames, shape.height, shape.width])
+    room = np.array([v.shape[:3] for v in videos])[video] - np.array(
+        [(shape.frames - 1) * stride + 1, shape.height, shape.width]
+    )
     return PairPlan(
         video=video,
         origin=random.integers(0, room + 1).astype(np.int32),
@@ -48,6 +52,7 @@ def some_plan(videos: list[Bytes], seed: int = 0, pairs: int = 6, shape: VolumeS
         label=random.choice(np.array([-1, 1], np.int8), pairs),
         shape=shape,
         channels=("h", "sv", "hsv")[seed % 3],
+        stride=stride,
     )
 
 
@@ -61,10 +66,10 @@ def check_materialize(implementation: Materialize, plan: PairPlan, videos: list[
 
 
 @EXAMPLES
-@given(seed=st.integers(0, 2**32 - 1), pairs=st.integers(0, 6))
-def test_a_plan_is_obeyed(seed: int, pairs: int) -> None:
+@given(seed=st.integers(0, 2**32 - 1), pairs=st.integers(0, 6), stride=st.sampled_from((1, 2)))
+def test_a_plan_is_obeyed(seed: int, pairs: int, stride: int) -> None:
     videos = some_videos(seed)
-    plan = some_plan(videos, seed, pairs)
+    plan = some_plan(videos, seed, pairs, stride=stride)
     check_materialize(materialize, plan, videos)
     plain = replace(plan, flip=np.zeros_like(plan.flip), recolor=np.zeros_like(plan.recolor))
     np.testing.assert_array_equal(cut(plan, ArraySource(videos)), naive.materialize(plain, videos))
@@ -102,6 +107,7 @@ BUGS: dict[str, Materialize] = {
         replace(plan, origin=np.maximum(plan.origin - np.array([1, 0, 0], np.int32), 0)), source
     ),
     "box at the corner": lambda plan, source: materialize(replace(plan, origin=np.zeros_like(plan.origin)), source),
+    "every frame of a strided volume": lambda plan, source: materialize(replace(plan, stride=1), source),
     "offset elsewhere": lambda plan, source: materialize(replace(plan, channels="h"), source),
 }
 
@@ -109,7 +115,7 @@ BUGS: dict[str, Materialize] = {
 @pytest.mark.parametrize("bug", BUGS)
 def test_a_planted_bug_is_caught(bug: str) -> None:
     videos = some_videos(2)
-    plan = some_plan(videos, 2, pairs=20)
+    plan = some_plan(videos, 2, pairs=20, stride=2)
     check_materialize(materialize, plan, videos)
     with pytest.raises(AssertionError):
         check_materialize(BUGS[bug], plan, videos)
@@ -186,6 +192,27 @@ def test_threads_make_the_same_pixels() -> None:
     with ThreadPoolExecutor(4) as pool:
         for mine, theirs in zip(alone, pool.map(lambda plan: materialize(plan, source), plans), strict=True):
             np.testing.assert_array_equal(mine, theirs)
+
+
+@pytest.mark.parametrize("threads", [2, 3, 40])
+def test_any_number_of_threads_makes_the_same_pixels(threads: int) -> None:
+    videos = some_videos()
+    source = ArraySource(videos)
+    plan = some_plan(videos, pairs=9)
+    np.testing.assert_array_equal(materialize(plan, source, threads=threads), materialize(plan, source))
+
+
+def test_what_goes_wrong_in_a_thread_is_raised() -> None:
+    videos = some_videos()
+
+    class Broken(ArraySource):
+        def read(self, video: int, first: int, count: int) -> Bytes:
+            raise BadVideos("broken")
+
+    with pytest.raises(BadVideos, match="broken"):
+        materialize(some_plan(videos), Broken(videos), threads=2)
+    with pytest.raises(InvalidSpec, match="threads must be at least 1, not 0"):
+        materialize(some_plan(videos), ArraySource(videos), threads=0)
 
 
 # ---- plans and sources that cannot be obeyed

@@ -216,6 +216,27 @@ def test_augmenting_negatives_leaves_positives_alone() -> None:
     assert not never.recolor.any()
 
 
+def test_a_volume_of_every_third_frame_spans_those_between() -> None:
+    strided = MiningSpec(volume=SMALL, pairs=300, temporal_stride=3)
+    plan = PairMiner(VIDEOS, strided, seed=0).plan(0)
+    assert plan.stride == 3
+    assert plan.shape == SMALL
+    as_long = PairMiner(VIDEOS, MiningSpec(volume=VolumeShape(7, 4, 5), pairs=300), seed=0)
+    assert columns(plan) == columns(as_long.plan(0))
+    assert PairMiner(VIDEOS, strided, seed=0).too_small.tolist() == as_long.too_small.tolist() == [1, 2, 3, 4]
+    same = plan.label == 1
+    assert np.all(disjoint(plan.origin[same, 0], plan.origin[same, 1], VolumeShape(7, 4, 5)))
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [({"temporal_stride": 0}, "temporal_stride must be at least 1"), ({"boundary": 6}, "of 7 frames")],
+)
+def test_a_stride_that_cannot_be_is_refused(fields: Any, message: str) -> None:
+    with pytest.raises(InvalidSpec, match=message):
+        MiningSpec(**{"volume": SMALL, "temporal_stride": 3} | fields)
+
+
 def test_the_plan_says_where_the_offset_goes() -> None:
     assert PairMiner(VIDEOS, MiningSpec(volume=SMALL, channels="sv"), seed=0).plan(0).channels == "sv"
 

@@ -1,7 +1,7 @@
 """`stpairs embed`: one feature vector a video."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -30,6 +30,8 @@ class Embed:
     """Random volumes a video."""
     seed: int = 0
     """Which volumes."""
+    temporal_stride: int | None = None
+    """Take one of this many frames into a volume; by default as the run was trained, and every one for ONNX."""
     device: str = "auto"
     """auto, cpu or cuda. Asking for cuda where there is none is an error."""
     tolerate_damage: bool = False
@@ -41,6 +43,8 @@ class Embed:
         if self.volumes < 1:
             raise InvalidSpec(f"volumes must be at least 1, not {self.volumes}")
         opened = open_encoder(self.encoder, self.device)
+        if self.temporal_stride is not None:
+            opened = replace(opened, stride=self.temporal_stride)
         short_side = short_side_for(opened.encoder.shape)
         videos = open_reported(self.videos, short_side, self.output, self.tolerate_damage)
         recipe = opened.recipe(root_of(self.videos), self.volumes, self.seed)

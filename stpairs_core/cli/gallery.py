@@ -31,21 +31,25 @@ class OpenedEncoder:
     """Of its file or of its run's folder."""
     sha256: str
     """Of the ONNX file, or of a run's weights."""
+    stride: int = 1
+    """Every how many frames one is taken into a volume: as the run was trained; an ONNX file does not say."""
 
     def recipe(self, root: Path, volumes: int = 10, seed: int = 0) -> Recipe:
         """What features by this encoder, of videos below `root`, are made by."""
-        return Recipe(self.name, self.sha256, self.encoder.shape, volumes, seed, version("stpairs"), str(root))
+        made_by = version("stpairs")
+        return Recipe(self.name, self.sha256, self.encoder.shape, volumes, seed, made_by, str(root), self.stride)
 
 
 def open_encoder(path: Path, device: str) -> OpenedEncoder:
     """The encoder of a run's folder, through its backend, or of an ONNX file, through ONNX Runtime."""
     if path.is_dir():
-        learner, _ = open_run(path, device=device)
+        learner, config = open_run(path, device=device)
         digest = hashlib.sha256()
         for name, array in sorted(learner.state().items()):
             if name.startswith("model."):
                 digest.update(name.encode() + array.tobytes())
-        return OpenedEncoder(learner.encoder(), path.resolve().name, digest.hexdigest())
+        stride = config.spec.mining.temporal_stride
+        return OpenedEncoder(learner.encoder(), path.resolve().name, digest.hexdigest(), stride)
     if not path.exists():
         raise BadFile(f"{path} does not exist; give a folder made by `stpairs train` or a file by `stpairs export`")
     encoder = find_runtime("onnx").encoder(path, device)
@@ -57,14 +61,16 @@ def embed_reported(
     encoder: Encoder, videos: Videos, recipe: Recipe, output: Output, name_small: bool = True
 ) -> Features:
     """Features of all videos that hold a volume; the others are named, unless somebody did before."""
-    rows = fitting(videos.extents, encoder.shape)
+    rows = fitting(videos.extents, encoder.shape, recipe.stride)
+    span = encoder.shape.span(recipe.stride)
     for row in np.setdiff1d(np.arange(len(videos)), rows) if name_small else ():
         size = "x".join(str(side) for side in videos.extents[row])
-        output.note(f"left out: {videos.paths[row]}: {size} is too small for one volume of {encoder.shape}")
+        output.note(f"left out: {videos.paths[row]}: {size} is too small for one volume of {span}")
     if not len(rows):
-        raise BadVideos(f"none of the {len(videos)} videos holds a volume of {encoder.shape}")
+        raise BadVideos(f"none of the {len(videos)} videos holds a volume of {span}")
     with output.progress().counting("embedding") as count:
-        vectors = embed(encoder, videos, videos=rows, volumes=recipe.volumes, seed=recipe.seed, on_progress=count)
+        settings = {"volumes": recipe.volumes, "seed": recipe.seed, "stride": recipe.stride}
+        vectors = embed(encoder, videos, videos=rows, **settings, on_progress=count)
     paths, labels = zip(*((videos.paths[row], videos.labels[row]) for row in rows), strict=True)
     return Features(paths, labels, vectors, recipe)
 

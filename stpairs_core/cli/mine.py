@@ -23,7 +23,8 @@ class Mine:
     settings give the same bytes. By default the paper's pairs, of 16x112x112; `stpairs train` has settings of its own,
     and its config.json says which. Columns, one row a pair: step, video (2), origin (2x3: t, y, x), flip (2),
     recolor (2), color (2x3: offset, exponent, scale), label, group (2) where the videos have groups; and, once, the
-    names of the videos, the shape of the volumes and where F1 adds its offset (channels).
+    names of the videos, the shape of the volumes, where F1 adds its offset (channels), and of how many frames a volume
+    takes one (stride).
     """
 
     videos: tyro.conf.Positional[Path]
@@ -50,13 +51,14 @@ class Mine:
         columns = {
             field.name: np.concatenate([getattr(plan, field.name) for plan in plans])
             for field in fields(PairPlan)
-            if field.name not in ("shape", "channels") and getattr(plans[0], field.name) is not None
+            if field.name not in ("shape", "channels", "stride") and getattr(plans[0], field.name) is not None
         }
         volume = self.mining.volume
         columns["step"] = np.repeat(np.arange(self.steps, dtype=np.int32), [len(plan) for plan in plans])
         columns["names"] = np.array(videos.paths)
         columns["shape"] = np.array([volume.frames, volume.height, volume.width], np.int32)
         columns["channels"] = np.array(self.mining.channels)
+        columns["stride"] = np.array(self.mining.temporal_stride)
         with whole(self.out) as unfinished, unfinished.open("wb") as file:
             np.savez_compressed(file, **cast(dict[str, Any], columns))
         pairs = len(columns["label"])

@@ -39,8 +39,8 @@ def miner_reported(videos: Videos, mining: MiningSpec, seed: int, output: Output
     """The miner of these videos, with those named that it can use for negative pairs only, or not at all."""
     miner = PairMiner(videos.extents, mining, seed, videos.groups)
     for verdict, rows in (
-        (f"cannot hold a volume of {mining.volume}", miner.too_small),
-        (f"holds no two disjoint volumes of {mining.volume}: negative pairs only", miner.negatives_only),
+        (f"cannot hold a volume of {mining.span}", miner.too_small),
+        (f"holds no two disjoint volumes of {mining.span}: negative pairs only", miner.negatives_only),
     ):
         for row in rows:
             size = "x".join(str(side) for side in videos.extents[row])

@@ -59,13 +59,13 @@ def flip(volume: Bytes) -> Bytes:
     return result
 
 
-def cut(video: Bytes, origin: Sequence[int], size: Sequence[int]) -> Bytes:
-    """The volume of `size` (t, y, x) whose first voxel is `origin`, row by row out of a video (T, H, W, 3)."""
+def cut(video: Bytes, origin: Sequence[int], size: Sequence[int], stride: int = 1) -> Bytes:
+    """The volume of `size` (t, y, x) whose first voxel is `origin`, row by row out of each `stride`-th frame."""
     (t, y, x), (frames, height, width) = origin, size
     result = np.empty((frames, height, width, 3), np.uint8)
     for i in range(frames):
         for j in range(height):
-            result[i, j] = video[t + i, y + j, x : x + width]
+            result[i, j] = video[t + i * stride, y + j, x : x + width]
     return result
 
 
@@ -78,7 +78,7 @@ def materialize(plan: Any, videos: Sequence[Bytes]) -> Bytes:
     result = np.empty((len(plan.video), 2, *size, 3), np.uint8)
     for row in range(len(plan.video)):
         for member in (0, 1):
-            volume = cut(videos[plan.video[row, member]], plan.origin[row, member], size)
+            volume = cut(videos[plan.video[row, member]], plan.origin[row, member], size, plan.stride)
             if plan.recolor[row, member]:
                 offset, exponent, scale = (float(x) for x in plan.color[row, member])
                 volume = recolor(volume, offset, exponent, scale, plan.channels)

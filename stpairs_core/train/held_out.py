@@ -44,7 +44,7 @@ def split_videos(extents: NDArray[np.int32], spec: TrainSpec, groups: Groups = N
     everything, nothing = np.arange(len(extents)), np.empty(0, np.int64)
     if spec.held_out == 0:
         return Split(everything, nothing)
-    volume = spec.mining.volume
+    volume = spec.mining.span
     fits = boxes.fits(extents, volume)
     group = _numbered(groups, len(extents))
     count = int(group.max(initial=-1)) + 1
@@ -77,7 +77,7 @@ def _taken(order: NDArray[np.int64], hold: NDArray[Any], pair: NDArray[Any], sha
 def _hold_two(extents: NDArray[np.int32], mining: MiningSpec) -> NDArray[np.bool_]:
     """(N,): whether a video holds two disjoint volumes."""
     kinds, kind = np.unique(extents, axis=0, return_inverse=True)
-    apart = [sum(boxes.events(tuple(extent), mining.volume, mining.boundary)[:3]) > 0 for extent in kinds.tolist()]
+    apart = [sum(boxes.events(tuple(extent), mining.span, mining.boundary)[:3]) > 0 for extent in kinds.tolist()]
     return np.array(apart, bool)[kind.reshape(-1)]
 
 
