@@ -100,7 +100,7 @@ def test_mine_gives_equal_bytes_twice(videos: Path, tmp_path: Path, capsys: pyte
 
 def test_a_run_on_every_second_frame_is_embedded_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     videos, run, strided = tmp_path / "videos", tmp_path / "run", ["--mining.temporal-stride", "2"]
-    write_videos(videos, SyntheticSpec(videos=7, frames=64, height=37, width=37), seed=0)
+    write_videos(videos, SyntheticSpec(videos=7, frames=64, height=38, width=38), seed=0)
     said(capsys, "train", videos, "--out", run, "--steps", "2", *TRAIN, *strided)
     for options, stride in (([], 2), (["--temporal-stride", "1"], 1)):
         said(capsys, "embed", run, videos, "--out", tmp_path / "features.parquet", "--volumes", "2", *options)
