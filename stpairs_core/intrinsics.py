@@ -13,7 +13,7 @@ _LOW = 0xFFFFFFFF
 _INT64, _INT128 = ir.IntType(64), ir.IntType(128)
 
 
-def _or_plain(plain: Callable[..., Any]) -> Callable[[Callable[..., Any]], Any]:
+def or_plain(plain: Callable[..., Any]) -> Callable[[Callable[..., Any]], Any]:
     """The operation that it decorates; `plain` where kernels are not compiled."""
     return lambda definition: intrinsic(definition) if compiled() else plain
 
@@ -27,7 +27,7 @@ def multiply_plainly(a: Any, b: Any) -> tuple[Any, Any]:
     return a1 * b1 + (left >> half) + (right >> half) + (middle >> half), ((middle & low) << half) | (lowest & low)
 
 
-@_or_plain(multiply_plainly)
+@or_plain(multiply_plainly)
 def multiply(typing: Any, a: Any, b: Any) -> Any:
     """(high, low): the 128 bits of the product of two uint64, as two uint64."""
 

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
-from stpairs_core.color import check_color, flip_in_place, recolor_in_place
+from stpairs_core.color import Color, check_color, flip_in_place, recolor_box, recolor_in_place
 from stpairs_core.errors import BadVideos, InvalidSpec
 from stpairs_core.protocols import VideoSource
 from stpairs_core.spec import PairPlan
@@ -46,7 +46,10 @@ def transform(plan: PairPlan, volumes: Volumes) -> None:
     _check_colors(plan)
     _check_volumes(plan, volumes)
     for row, member in _members(plan):
-        _change(plan, row, member, volumes[row, member])
+        if plan.recolor[row, member]:
+            recolor_in_place(volumes[row, member], *_color(plan, row, member))
+        if plan.flip[row, member]:
+            flip_in_place(volumes[row, member])
 
 
 def _filled(plan: PairPlan, source: VideoSource, out: Volumes | None, changed: bool, threads: int = 1) -> Volumes:
@@ -61,10 +64,13 @@ def _filled(plan: PairPlan, source: VideoSource, out: Volumes | None, changed: b
         t, y, x = plan.origin[row, member].tolist()
         frames = source.read(video, t, span)
         _check_frames(frames, video, (span, *extents[video, 1:].tolist(), 3))
-        volume = volumes[row, member]
+        volume, flipped = volumes[row, member], bool(plan.flip[row, member])
+        if changed and plan.recolor[row, member]:
+            recolor_box(frames, (y, x), plan.stride, volume, _color(plan, row, member), flipped)
+            return
         volume[...] = frames[:: plan.stride, y : y + shape.height, x : x + shape.width]
-        if changed:  # now, while the volume is in the cache
-            _change(plan, row, member, volume)
+        if changed and flipped:  # now, while the volume is in the cache
+            flip_in_place(volume)
 
     _for_each(fill, list(_members(plan)), threads)
     return volumes
@@ -93,13 +99,9 @@ def _members(plan: PairPlan) -> Iterator[tuple[int, int]]:
     return ((row, member) for row in range(len(plan)) for member in (0, 1))
 
 
-def _change(plan: PairPlan, row: int, member: int, volume: NDArray[np.uint8]) -> None:
-    flipped = bool(plan.flip[row, member])
-    if plan.recolor[row, member]:
-        offset, exponent, scale = plan.color[row, member].tolist()
-        recolor_in_place(volume, offset, exponent, scale, plan.channels, flipped)
-    elif flipped:
-        flip_in_place(volume)
+def _color(plan: PairPlan, row: int, member: int) -> Color:
+    offset, exponent, scale = plan.color[row, member].tolist()
+    return offset, exponent, scale, plan.channels
 
 
 def _shape_of(plan: PairPlan) -> tuple[int, ...]:

@@ -1,0 +1,228 @@
+"""F1 and F2 as kernels: many pixels at a time, in passes over buffers that stay in the first-level cache.
+
+Two facts about HSV make F1 fast. With value V = max(r, g, b) and chroma C = max - min, each channel lies some drop
+below the value: r = V - drop_r, with 0 <= drop_r <= C, and the drops depend on the hue and on C alone. And the new V
+and S depend on the pair (V, C) alone, of which eight bits know only 32,896. So one table gives each pixel its new value
+and the factor its drops are multiplied by, and all that is left to do for a pixel is a few additions and
+multiplications: no division and no power.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+from numba.core import types
+from numpy.typing import NDArray
+
+from stpairs_core import lanes
+from stpairs_core.intrinsics import or_plain
+from stpairs_core.jit import kernel
+
+UInt8s = NDArray[np.uint8]
+Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
+
+LEVELS = 256
+"""Values that a byte has; the table is (LEVELS, LEVELS, 2)."""
+_CHUNK = 1024  # pixels handled at once, or one row if that is longer
+# Unsigned, because a signed index costs a test for "counted from the end" that keeps a loop from vectorising.
+_U1, _U2, _U3, _LANES = (np.uint64(x) for x in (1, 2, 3, lanes.LANES))
+_BYTE = np.uint16(8)  # bits
+
+# Numba would compute in float64 if these were Python numbers, at half the speed.
+_ZERO, _HALF, _ONE = (np.float32(x) for x in (0, 0.5, 1))
+_SQRT_HALF_BITS = np.int64(0x3FE6A09E667F3BCD)  # of the float64 nearest to sqrt(1/2)
+_MANTISSA, _SHORT_MANTISSA = np.int64(52), np.int32(23)  # bits of a float64 and of a float32 below its exponent
+# log2(m) = sum of _L[k] w^(2k+1) with w = (m - 1) / (m + 1); |w| < 0.172, so five terms leave 1e-9.
+_L0, _L1, _L2, _L3, _L4 = (np.float32(2 / (2 * k + 1) / math.log(2)) for k in range(5))
+# 2^u = sum of _E[k] u^k; |u| <= 1/2, so seven terms leave 2e-7, a tenth of a thousandth of a level.
+_E0, _E1, _E2, _E3, _E4, _E5, _E6 = (np.float32(math.log(2) ** k / math.factorial(k)) for k in range(7))
+_NEVER, _NOTHING = np.float32(-np.inf), np.float32(-60)  # 2^-60 is black in any eight bits
+
+
+@kernel
+def paint(source: UInt8s, place: Any, out: Any, flipped: bool, turn: np.float32, table: Floats) -> None:
+    """F1, and F2 where asked, of a volume `out` (t, h, w, 3) that is read from flat RGB.
+
+    `place` is where its first byte lies in the source, and how many bytes further its rows and frames do. A source that
+    is `out` itself is changed in place. `turn` is the hue's offset in sixths of the circle, in [0, 6].
+    """
+    frames, height, width = out.shape[0], out.shape[1], out.shape[2]
+    first, row_step, frame_step = place
+    entries = table.reshape(-1).view(np.uint64)  # value and factor fetched by one read
+    rows = max(_CHUNK // width, 1)
+    room = -(-rows * width // lanes.LANES) * lanes.LANES
+    r, g, b = np.zeros(room, np.uint8), np.zeros(room, np.uint8), np.zeros(room, np.uint8)
+    where = np.empty(room, np.uint16)
+    found = np.empty(room, np.uint64)
+    values = found.view(np.float32)
+    painted = out.reshape(-1)
+    for start in range(0, frames * height, rows):
+        n = min(rows, frames * height - start)
+        for i in range(n):
+            frame, row = (start + i) // height, (start + i) % height
+            _apart(source, np.uint64(first + frame * frame_step + row * row_step), np.uint64(width), i * width, r, g, b)
+        # Past the end of the last rows the buffers hold pixels of before, which do no harm; slices would cost time.
+        _locate(r, g, b, where)
+        _look_up(entries, where, found)
+        for i in range(np.uint64(room) // _LANES):
+            _repaint(values, turn, r, g, b, i * _LANES)
+        _together(r, g, b, np.uint64(n), np.uint64(width), flipped, painted, np.uint64(3 * start * width))
+
+
+@kernel
+def mirror(pixels: UInt8s, width: int) -> None:
+    """F2 in place on flat RGB in rows of `width`, some rows at a time."""
+    rows = max(_CHUNK // width, 1)
+    r, g, b = (np.empty(rows * width, np.uint8), np.empty(rows * width, np.uint8), np.empty(rows * width, np.uint8))
+    count = pixels.shape[0] // (3 * width)
+    for start in range(0, count, rows):
+        n = min(rows, count - start)
+        first = np.uint64(3 * start * width)
+        _apart(pixels, first, np.uint64(n * width), 0, r, g, b)
+        _together(r, g, b, np.uint64(n), np.uint64(width), True, pixels, first)
+
+
+@kernel
+def _apart(source: Any, first: Any, count: Any, at: Any, r: UInt8s, g: UInt8s, b: UInt8s) -> None:
+    """`count` pixels RGBRGB... into three planes, from place `at` on."""
+    start = np.uint64(at)
+    for i in range(count):
+        j = first + i * _U3
+        r[start + i], g[start + i], b[start + i] = source[j], source[j + _U1], source[j + _U2]
+
+
+@kernel
+def _together(
+    r: UInt8s, g: UInt8s, b: UInt8s, rows: Any, width: Any, flipped: bool, pixels: UInt8s, first: Any
+) -> None:
+    """Three planes into RGBRGB...; flipped, of each row the last pixel first."""
+    if flipped:
+        for row in range(rows):
+            for i in range(width):
+                j = first + (row * width + i) * _U3
+                k = row * width + width - _U1 - i
+                pixels[j], pixels[j + _U1], pixels[j + _U2] = r[k], g[k], b[k]
+    else:
+        for i in range(rows * width):
+            j = first + i * _U3
+            pixels[j], pixels[j + _U1], pixels[j + _U2] = r[i], g[i], b[i]
+
+
+@kernel
+def _locate(r: UInt8s, g: UInt8s, b: UInt8s, where: NDArray[np.uint16]) -> None:
+    """Each pixel's entry of the table: 256 times its value, plus its chroma."""
+    for i in range(r.shape[0]):
+        value = max(r[i], max(g[i], b[i]))
+        chroma = np.uint16(value) - np.uint16(min(r[i], min(g[i], b[i])))
+        where[i] = (np.uint16(value) << _BYTE) + chroma
+
+
+@kernel
+def _look_up(entries: NDArray[np.uint64], where: NDArray[np.uint16], found: NDArray[np.uint64]) -> None:
+    for i in range(where.shape[0]):
+        found[i] = entries[where[i]]
+
+
+def repainted(xp: Any, red: Any, green: Any, blue: Any, value: Any, factor: Any, turn: Any) -> tuple[Any, Any, Any]:
+    """The channels after the hue has turned, from their new value and the factor of their drops below it.
+
+    The hue h is multiplied by the chroma throughout, which saves the division by it. The chroma of a grey pixel counts
+    as 1, so that its hue is 0. The value carries the 1/2 that makes truncation round half up.
+    """
+    most = xp.maximum(red, xp.maximum(green, blue))
+    chroma = xp.maximum(most - xp.minimum(red, xp.minimum(green, blue)), 1)
+    twice = chroma + chroma
+    thrice = twice + chroma
+    circle = thrice + thrice
+    h = xp.where(most == green, blue - red + twice, red - green + twice + twice)
+    h = xp.where(most == red, green - blue, h) + turn * chroma
+    h = xp.where(h < 0, h + circle, h)
+    h = xp.where(h >= circle, h - circle, h)
+    drops = (twice - xp.absolute(h - thrice), xp.absolute(h - twice) - chroma, xp.absolute(h - twice - twice) - chroma)
+    red, green, blue = (value - factor * xp.minimum(xp.maximum(drop, 0), chroma) for drop in drops)
+    return red, green, blue
+
+
+def repaint_plainly(found: Floats, turn: np.float32, r: UInt8s, g: UInt8s, b: UInt8s, start: Any) -> None:
+    """`_repaint` on NumPy arrays."""
+    block = slice(int(start), int(start) + lanes.LANES)
+    entries = found[2 * block.start : 2 * block.stop]
+    red, green, blue = (plane[block].astype(np.float32) for plane in (r, g, b))
+    turned = repainted(np, red, green, blue, entries[::2], entries[1::2], turn)
+    for plane, values in zip((r, g, b), turned, strict=True):
+        plane[block] = values.astype(np.uint8)
+
+
+@or_plain(repaint_plainly)
+def _repaint(typing: Any, found: Any, turn: Any, r: Any, g: Any, b: Any, start: Any) -> Any:
+    """Sixteen pixels from `start` on repainted; `found` has value and factor of each in turn."""
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        entries, *planes = (
+            context.make_array(signature.args[k])(context, builder, arguments[k]).data for k in (0, 2, 3, 4)
+        )
+        at = arguments[5]
+        value, factor = lanes.every_second(builder, entries, builder.add(at, at))
+        red, green, blue = (
+            lanes.floats_of_bytes(builder, lanes.load(builder, plane, at, lanes.BYTES)) for plane in planes
+        )
+        turn = lanes.spread(builder, arguments[1])
+        turned = repainted(lanes.Namespace(builder), red, green, blue, value, factor, turn)
+        for plane, channel in zip(planes, turned, strict=True):
+            lanes.store(builder, lanes.bytes_of_floats(channel), plane, at)
+        return context.get_dummy_value()
+
+    return types.void(found, types.float32, r, g, b, types.uint64), emit
+
+
+@kernel
+def fill_table(table: Floats, offset: float, exponent: float, scale: float, log_scale: float) -> None:
+    """For each (value, chroma <= value): the new value plus 1/2, in levels, and the factor of the drops.
+
+    s + a is float64, whose rounding the oracle shares: near 0 a small exponent makes a visible colour of the least.
+    """
+    saturation = np.empty(LEVELS)
+    powers, whole, inverse = (
+        np.empty(LEVELS, np.float32),
+        np.empty(LEVELS, np.float32),
+        np.empty(LEVELS, np.float32),
+    )
+    for chroma in range(LEVELS):
+        inverse[chroma] = 1.0 / max(chroma, 1)
+    for value in range(LEVELS):
+        n = (value + lanes.LANES) // lanes.LANES * lanes.LANES
+        new_value = np.float32(255.0 * min(scale * min(max(value / 255.0 + offset, 0.0), 1.0) ** exponent, 1.0))
+        for chroma in range(n):
+            saturation[chroma] = min(max(chroma / max(value, 1) + offset, 0.0), 1.0)
+        _scaled_power(saturation[:n], np.float32(exponent), np.float32(log_scale), powers[:n], whole[:n])
+        part = table[value, :n]
+        for chroma in range(n):
+            part[chroma, 0] = new_value + _HALF
+            part[chroma, 1] = new_value * powers[chroma] * inverse[chroma]
+
+
+@kernel
+def _scaled_power(x: Doubles, exponent: np.float32, log_scale: np.float32, powers: Floats, whole: Floats) -> None:
+    """min(scale x^exponent, 1) into `powers`, for x in [0, 1]: 2^(log2 scale + exponent log2 x), both by their series.
+
+    Numba's own power is a call for each number, ten times slower. `x` is overwritten and `whole` is room to work in.
+    """
+    bits, short_bits = x.view(np.int64), powers.view(np.int32)
+    for i in range(x.shape[0]):
+        power = (bits[i] - _SQRT_HALF_BITS) >> _MANTISSA
+        whole[i] = np.float32(power) if x[i] > 0.0 else _NEVER
+        bits[i] = bits[i] - (power << _MANTISSA)  # leaves x in [sqrt(1/2), sqrt(2))
+    for i in range(x.shape[0]):
+        powers[i] = x[i]
+    for i in range(x.shape[0]):
+        w = (powers[i] - _ONE) / (powers[i] + _ONE)
+        y = w * w
+        log = whole[i] + w * (_L0 + y * (_L1 + y * (_L2 + y * (_L3 + y * _L4))))
+        log = min(max(log_scale + exponent * log, _NOTHING), _ZERO)
+        nearest = np.int32(log - _HALF)  # towards zero, so the nearest: log is not positive
+        u = log - np.float32(nearest)
+        whole[i] = np.float32(nearest)
+        powers[i] = _E0 + u * (_E1 + u * (_E2 + u * (_E3 + u * (_E4 + u * (_E5 + u * _E6)))))
+    for i in range(x.shape[0]):
+        short_bits[i] = short_bits[i] + (np.int32(whole[i]) << _SHORT_MANTISSA)
