@@ -90,6 +90,8 @@ class Mined:
         chosen = None if groups is None else [groups[video] for video in videos]
         self._videos = videos.astype(np.int32)
         self._miner = PairMiner(source.extents[videos], spec, seed, chosen)
+        self.too_small = videos[self._miner.too_small]
+        """Those of the videos that hold no volume, and are never used."""
         positives, negatives = self._miner.positives, self._miner.negatives
         if not positives or not negatives:
             made = f"{positives} positive and {negatives} negative pairs"
