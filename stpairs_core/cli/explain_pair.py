@@ -20,13 +20,14 @@ from stpairs_core.spec import MiningSpec
 class ExplainPair:
     """Say and show how one pair was made: which volumes of which videos, how far apart, and what F1 and F2 did.
 
-    Every pair has a number: row r of step s is pair s * B + r, with B pairs in a step (--mining.pairs). A pair is a
-    pure function of its number, the seed, the videos and the mining settings; so any pair that was ever used can be
-    made again, in no time. Given videos, it is the pair of `stpairs mine` with the same --seed and settings. Given a
-    run's folder, it is the pair that the run learned from: its seed, its settings, its videos less those held out.
+    stpairs explain-pair VIDEOS 1234567 --out pair.html: of videos, seed 0.
 
-    stpairs explain-pair VIDEOS 1234567 --out pair.html     (of videos, seed 0)
-    stpairs explain-pair RUN 42 --out pair.html             (of a training run)
+    stpairs explain-pair RUN 42 --out pair.html: of a training run.
+
+    Row r of step s is pair s * B + r, where a step has B pairs (--mining.pairs). A pair is a pure function of its
+    number, the seed, the videos and the mining settings, so any pair that was ever used can be made again at once.
+    Given videos, it is the one of `stpairs mine` with the same --seed and settings. Given a run, it is the one that
+    the run learns from: with its seed, its settings, and its videos less those held out.
     """
 
     source: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="VIDEOS|RUN")]
@@ -34,8 +35,7 @@ class ExplainPair:
     index: Annotated[tyro.conf.Positional[int], tyro.conf.arg(metavar="INDEX")]
     """Which pair, counted from 0."""
     out: Path | None = None
-    """Also draw it: .html, a page on which both volumes play, before and after; .png, all their frames in one image,
-    from above volume 1 before and after, volume 2 before and after."""
+    """Also draw it: on a page where both volumes play (.html), or all their frames in one image (.png)."""
     seed: int | None = None
     """Which pairs; 0 unless given. A run has its own."""
     mining: MiningSpec = MiningSpec()

@@ -51,15 +51,15 @@ def _volume(
     pair: Pair, member: Member, frames: NDArray[np.uint8], before: NDArray[np.uint8], after: NDArray[np.uint8]
 ) -> str:
     name = f"Volume {member.number}"
-    arrow = "F" if member.changed else "="
+    applied = ["F1"] * (member.color is not None) + ["F2"] * member.flip
     scale = _scale(before)
     steps = [
         _figure(_framed(pair, member, frames, scale), "in its frame"),
         _figure(_clip(before, f"{name} as it is cut", scale), "before"),
-        f'<div class="arrow" aria-hidden="true">{arrow}<span>→</span></div>',
+        f'<div class="arrow" aria-hidden="true">{"∘".join(applied) or "="}<span>→</span></div>',
         _figure(
             _clip(after, f"{name} as it is learned from", scale),
-            "after" if member.changed else "after: the same",
+            "after" if applied else "after: the same",
         ),
     ]
     return (
@@ -147,7 +147,9 @@ def _span(member: Member) -> str:
     return f"left:{member.origin[0] / length:.4%};width:{member.box.frames / length:.4%}"
 
 
+# One clock for all: an animation of each picture by itself would begin when the browser has come to it.
 _STYLE = """
+@property --played { syntax: "<percentage>"; inherits: true; initial-value: 0%; }
 :root { --one: #1f5fbf; --two: #c2410c; }
 @media (prefers-color-scheme: dark) { :root { --one: #84b4ff; --two: #ff9d5c; } }
 .lead { max-width: 60rem; font-size: 1.05rem; }
@@ -156,8 +158,8 @@ h2 { font-weight: 400; }
 .stages { display: flex; flex-wrap: wrap; align-items: center; gap: 1rem; }
 figure { width: auto; }
 figcaption { text-align: center; color: var(--soft); }
-.clip { object-fit: cover; object-position: 0 0; image-rendering: pixelated; border-radius: 0; max-width: none;
-  animation: play SECONDSs steps(FRAMES, jump-none) infinite; }
+.clip { object-fit: cover; object-position: 0 var(--played); image-rendering: pixelated; border-radius: 0;
+  max-width: none; }
 .frame { position: relative; overflow: hidden; border-radius: 4px; }
 .frame .clip { image-rendering: auto; }
 .box { position: absolute; border: 2px solid currentColor; }
@@ -174,11 +176,11 @@ figcaption { text-align: center; color: var(--soft); }
 .bar > span { position: absolute; white-space: nowrap; font-size: .85rem; line-height: 1.5rem; padding: 0 .5rem; }
 .after { left: 100%; } .before { right: 100%; }
 .head { position: absolute; top: 0; bottom: 0; width: 3px; margin-left: -1px; background: var(--paper);
-  animation: run SECONDSs steps(FRAMES, jump-none) infinite; }
+  left: var(--played); }
 .ends { display: flex; justify-content: space-between; color: var(--soft); font-size: .85rem; margin-top: 2px; }
 footer { border-top: 1px solid var(--line); padding-top: 1rem; }
-@keyframes play { to { object-position: 0 100%; } }
-@keyframes run { from { left: 0; } to { left: 100%; } }
-#hold:checked ~ main .clip, #hold:checked ~ main .head { animation-play-state: paused; }
-@media (prefers-reduced-motion: reduce) { .clip, .head { animation: none; } }
+@keyframes play { to { --played: 100%; } }
+main { animation: play SECONDSs steps(FRAMES, jump-none) infinite; }
+#hold:checked ~ main { animation-play-state: paused; }
+@media (prefers-reduced-motion: reduce) { main { animation: none; } }
 """

@@ -31,7 +31,7 @@ class Member:
     name: str
     label: str
     group: str
-    """Name and size of its video's group; "" for none."""
+    """Name of its video's group, and how many videos of it are here; "" for none."""
     extent: tuple[int, int, int]
     """Frames, height and width of its video."""
     origin: tuple[int, int, int]
@@ -52,11 +52,6 @@ class Member:
         """Last voxel (t, y, x)."""
         t, y, x = self.origin
         return t + self.box.frames - 1, y + self.box.height - 1, x + self.box.width - 1
-
-    @property
-    def changed(self) -> bool:
-        """Whether F1 or F2 is applied."""
-        return self.flip or self.color is not None
 
 
 @dataclass(frozen=True)
@@ -133,13 +128,13 @@ def stride_of(plan: PairPlan) -> int:
 
 
 def _group_names(source: PairSource) -> Mapping[str, str]:
-    """Name of each video's group, with how many videos it has; of those that have one."""
+    """Name of each video's group, with how many of it are here; for those that have one."""
     if source.videos.groups is None:
         return {}
     here = set(source.videos.paths)
     named = {video.path: video.group for video in list_videos(source.path)[0] if video.group and video.path in here}
     members = list(named.values())
-    return {path: f"{group} ({members.count(group)} of the videos)" for path, group in named.items()}
+    return {path: f"{group}, {members.count(group)} here" for path, group in named.items()}
 
 
 def _times(source: PairSource, video: int) -> NDArray[np.float64] | None:
@@ -172,19 +167,20 @@ def headline(pair: Pair) -> str:
     mining = pair.source.mining
     step, row = divmod(pair.index, mining.pairs)
     kind = "positive: one video, label +1" if pair.positive else "negative: two videos, label -1"
-    return f"Pair {pair.index} of seed {pair.source.seed}, row {row} of step {step}, is {kind}. Frames, rows and columns count from 0."
+    which = f"Pair {pair.index} of seed {pair.source.seed}, row {row} of step {step}"
+    return f"{which}, is {kind}."
 
 
 def where(member: Member) -> str:
     """Which box of which video."""
     spans = [
-        f"{unit} {first} to {last} of {length}"
+        f"{unit} {first} to {last} of 0 to {length - 1}"
         for unit, first, last, length in zip(UNITS, member.origin, member.last, member.extent, strict=True)
     ]
     if member.seconds is not None:
         spans[0] += f" ({member.seconds[0]:.2f} to {member.seconds[1]:.2f} s)"
     label = f" [{member.label}]" if member.label else ""
-    group = f", group {member.group}" if member.group else ""
+    group = f" (group {member.group})" if member.group else ""
     return f"{member.name}{label}{group}: {', '.join(spans)}."
 
 
@@ -218,10 +214,11 @@ def distance(pair: Pair) -> str:
     between = [f"in {axis}, {gap} {unit} between them" for axis, unit, gap in _axes(pair) if gap >= 0]
     shared = [f"{-gap} {unit}" for _, unit, gap in _axes(pair) if gap < 0]
     joined = f"; they share {' and '.join(shared)}, but not one voxel" if shared else ""
-    reach = f" within {pair.source.mining.boundary} frames" if pair.source.mining.boundary is not None else ""
+    reach = "" if pair.source.mining.boundary is None else f" within {pair.source.mining.boundary} frames"
+    choices = f"{pair.choices:,} ordered pairs of disjoint volumes{reach}"
     return (
         f"They are disjoint {'; and '.join(between)}{joined}. "
-        f"It is one of {pair.choices:,} ordered pairs of disjoint volumes in this video{reach}, all equally likely."
+        f"The pair is one of the {choices} in this video, all equally likely."
     )
 
 

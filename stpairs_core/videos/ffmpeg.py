@@ -36,6 +36,7 @@ MAX_PIXELS = 35_389_440
 # Containers only. A playlist (m3u8, ffconcat, dash, sdp) can name other files, and the demuxer of each is left out.
 _FORMATS = "mov,matroska,avi,mpeg,mpegts,mpegvideo,gif,flv,ogg,asf"
 _SCALER = "flags=area+accurate_rnd+full_chroma_int+bitexact"
+_UNTIMED = -(2**63)
 _QUIET = "-hide_banner -loglevel error"
 
 
@@ -122,17 +123,17 @@ def packets(path: str | os.PathLike[str], stop: threading.Event | None = None) -
 
 
 def times(path: str | os.PathLike[str]) -> NDArray[np.float64]:
-    """Seconds from the first frame to each packet of a video's first picture stream, as its container tells them.
+    """Seconds from the first frame to each timed packet of a video's first picture stream, in the order shown.
 
-    In the order shown; where they are as many as the frames, they are the frames' times. Errors as `packets` has them.
+    Where they are as many as the frames, they are the frames' times. Errors as `packets` has them.
     """
     unit = Fraction(1)
     shown: list[int] = []
     for line in _packet_lines(path):
         if line.startswith(b"#tb 0: "):
             unit = Fraction(line.split()[-1].decode())
-        elif not line.startswith(b"#"):
-            shown.append(int(line.split(b",")[2]))
+        elif not line.startswith(b"#") and (moment := int(line.split(b",")[2])) != _UNTIMED:
+            shown.append(moment)
     shown.sort()
     return np.array([float((moment - shown[0]) * unit) for moment in shown], np.float64)
 
