@@ -197,6 +197,8 @@ def test_the_page_marks_the_boxes_and_the_spans(
         span = f"left:{volume['frames'][0] / extent[0]:.4%};width:{6 / extent[0]:.4%}"
         assert f'<span class="shade b{number}" style="{span}">' in page
         assert f'<span class="bar b{number}" style="{span}">' in page
+    order = re.findall(r'class="box (own|other) b(\d)"', page)
+    assert order == [("own", "1"), ("other", "2"), ("own", "2"), ("other", "1")]
     assert page.count('class="film"') == 1  # one video, one line of time
     answer(capsys, clips, 5, "--out", tmp_path / "pair.html", *VOLUME)
     page = (tmp_path / "pair.html").read_text(encoding="utf-8")
@@ -379,6 +381,17 @@ def test_mine_says_how_many_negatives_are_false(
     assert found == {"rate": known.rate, "labelled": known.labelled, "bound": known.bound}
     assert main([*argv, "--json", "--mining.positive-ratio", "1"]) == 0
     assert json.loads(capsys.readouterr().out)["false_negatives"] is None
+
+
+def test_videos_that_are_never_drawn_do_not_count(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Five frames hold no volume of six; eight hold one, but no two that are disjoint."""
+    for name, frames in {"run/a": 8, "run/b": 12, "jump/c": 12, "run/d": 5, "jump/e": 5}.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        encode(tmp_path / f"{name}.mp4", np.zeros((frames, 32, 44, 3), np.uint8), 24)
+    known = false_negatives(["run", "run", "jump"])
+    assert main(["mine", str(tmp_path), "--out", str(tmp_path / "plan.npz"), *VOLUME, "--json"]) == 0
+    for found in (json.loads(capsys.readouterr().out), answer(capsys, tmp_path, 5, *VOLUME)):
+        assert found["false_negatives"] == {"rate": known.rate, "labelled": 1.0, "bound": known.bound}
 
 
 def test_without_labels_nothing_is_said_of_them(
