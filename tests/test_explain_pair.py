@@ -118,6 +118,30 @@ def test_the_distance_is_that_of_the_boxes(clips: Path, opened: Videos, capsys: 
     assert seen == {"time"}  # 24 of 32 rows and 28 of 44 columns leave no room
 
 
+@pytest.mark.parametrize("index", [1, 5], ids=["positive", "negative"])
+def test_a_stride_is_said_and_shown(
+    index: int, clips: Path, opened: Videos, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mining = MiningSpec(VolumeShape(3, 24, 28), temporal_stride=2)
+    flags = ["--mining.temporal-stride", 2, "--mining.volume.frames", 3, *VOLUME[2:]]
+    said = answer(capsys, clips, index, *flags, "--out", tmp_path / "pair.html")
+    plan = PairMiner(opened.extents, mining, 0, opened.groups).pair(index)
+    for member, volume in enumerate(said["volumes"]):
+        first = int(plan.origin[0, member, 0])
+        assert (volume["frames"], volume["stride"]) == ([first, first + 4], 2)
+        assert f"frames {first} to {first + 4} of 0 to 14, one in 2 of them" in said["words"][1 + 2 * member]
+    np.testing.assert_array_equal(shown(tmp_path / "pair.html", mining.volume), expected(plan, opened))
+    if index == 1:
+        assert said["apart"]["frames"] == abs(plan.origin[0, 0, 0] - plan.origin[0, 1, 0]) - 5
+
+
+def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain-pair", "--help"]) == 0
+    said = capsys.readouterr().out
+    assert "usage: stpairs explain-pair [-h] [EXPLAIN-PAIR OPTIONS] VIDEOS|RUN INDEX" in said
+    assert "stpairs explain-pair RUN 42 --out pair.html" in said
+
+
 def test_a_boundary_leaves_fewer_choices(clips: Path, opened: Videos, capsys: pytest.CaptureFixture[str]) -> None:
     said = answer(capsys, clips, 0, "--mining.boundary", 13, *VOLUME)
     extent = opened.extents[said["volumes"][0]["video"]].tolist()

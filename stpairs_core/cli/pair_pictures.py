@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stpairs_core.cli.page import shrink
-from stpairs_core.cli.pair_words import Pair, stride_of
+from stpairs_core.cli.pair_words import Pair
 from stpairs_core.durable import whole
 from stpairs_core.materialize import cut, materialize
 from stpairs_core.videos import Videos
@@ -40,9 +40,8 @@ class Pictures:
 def pictures_of(pair: Pair) -> Pictures:
     """The pixels of a pair."""
     videos, plan = pair.source.videos, pair.plan
-    stride = stride_of(plan)
     boxes = [(member.video, member.origin[0], member.box.frames) for member in pair.members]
-    first, second = (shrink(videos.read(*box)[::stride], FRAME_SIDE) for box in boxes)
+    first, second = (shrink(videos.read(*box)[:: plan.stride], FRAME_SIDE) for box in boxes)
     start, end = (_thumbnails(videos, member.video) for member in pair.members)
     return Pictures(cut(plan, videos)[0], materialize(plan, videos)[0], (first, second), (start, end))
 

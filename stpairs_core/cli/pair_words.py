@@ -38,6 +38,8 @@ class Member:
     """First voxel (t, y, x)."""
     box: VolumeShape
     """What it spans of the video."""
+    stride: int
+    """It has one in so many frames of that span."""
     seconds: tuple[float, float] | None
     """When its first and its last frame are shown; None: the file does not say."""
     color: tuple[float, float, float] | None
@@ -105,7 +107,7 @@ def _member(
     t, y, x = plan.origin[0, member].tolist()
     frames, height, width = source.videos.extents[video].tolist()
     offset, exponent, scale = plan.color[0, member].tolist()
-    span = (plan.shape.frames - 1) * stride_of(plan) + 1
+    box = source.mining.span
     return Member(
         number=member + 1,
         video=video,
@@ -114,17 +116,13 @@ def _member(
         group=groups.get(source.videos.paths[video], ""),
         extent=(frames, height, width),
         origin=(t, y, x),
-        box=VolumeShape(span, plan.shape.height, plan.shape.width),
-        seconds=None if times is None else (float(times[t]), float(times[t + span - 1])),
+        box=box,
+        stride=plan.stride,
+        seconds=None if times is None else (float(times[t]), float(times[t + box.frames - 1])),
         color=(offset, exponent, scale) if plan.recolor[0, member] else None,
         channels=plan.channels,
         flip=bool(plan.flip[0, member]),
     )
-
-
-def stride_of(plan: PairPlan) -> int:
-    """Each how-manieth frame of its video a volume has."""
-    return int(getattr(plan, "stride", 1))
 
 
 def _group_names(source: PairSource) -> Mapping[str, str]:
@@ -177,6 +175,8 @@ def where(member: Member) -> str:
         f"{unit} {first} to {last} of 0 to {length - 1}"
         for unit, first, last, length in zip(UNITS, member.origin, member.last, member.extent, strict=True)
     ]
+    if member.stride > 1:
+        spans[0] += f", one in {member.stride} of them"
     if member.seconds is not None:
         spans[0] += f" ({member.seconds[0]:.2f} to {member.seconds[1]:.2f} s)"
     label = f" [{member.label}]" if member.label else ""
@@ -273,6 +273,7 @@ def _member_fields(member: Member) -> dict[str, Any]:
         "label": member.label,
         "group": member.group,
         **{unit: [first, last] for unit, first, last in spans},
+        "stride": member.stride,
         "seconds": None if member.seconds is None else list(member.seconds),
         "color": None
         if member.color is None
