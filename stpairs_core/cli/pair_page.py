@@ -163,6 +163,7 @@ figcaption { text-align: center; color: var(--soft); }
 .frame { position: relative; overflow: hidden; border-radius: 4px; }
 .frame .clip { image-rendering: auto; }
 .box { position: absolute; border: 2px solid currentColor; }
+.box.b1 { color: #5fa4ff; } .box.b2 { color: #ff8a3c; }
 .own { box-shadow: 0 0 0 100rem #0007; }
 .other { border-style: dashed; }
 .arrow { text-align: center; color: var(--soft); font-style: italic; line-height: 1; }

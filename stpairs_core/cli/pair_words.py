@@ -211,7 +211,7 @@ def distance(pair: Pair) -> str:
     first, second = pair.members
     if not pair.positive:
         return f"They come from two videos, {_labels(first.label, second.label)}."
-    between = [f"in {axis}, {gap} {unit} between them" for axis, unit, gap in _axes(pair) if gap >= 0]
+    between = [f"in {axis}, {gap or 'no'} {unit} between them" for axis, unit, gap in _axes(pair) if gap >= 0]
     shared = [f"{-gap} {unit}" for _, unit, gap in _axes(pair) if gap < 0]
     joined = f"; they share {' and '.join(shared)}, but not one voxel" if shared else ""
     reach = "" if pair.source.mining.boundary is None else f" within {pair.source.mining.boundary} frames"
