@@ -9,6 +9,7 @@
 """
 
 from stpairs_core.boxes import disjoint
+from stpairs_core.collisions import FalseNegatives, false_negatives, negative_collision_bound
 from stpairs_core.color import flip, recolor
 from stpairs_core.errors import StpairsError
 from stpairs_core.materialize import cut, materialize, transform
@@ -27,6 +28,7 @@ from stpairs_core.videos import ArraySource, Videos, open_videos
 
 __all__ = [
     "ArraySource",
+    "FalseNegatives",
     "LearnerSpec",
     "LearningSpec",
     "MiningSpec",
@@ -39,10 +41,12 @@ __all__ = [
     "VolumeShape",
     "cut",
     "disjoint",
+    "false_negatives",
     "find_backend",
     "find_runtime",
     "flip",
     "materialize",
+    "negative_collision_bound",
     "open_videos",
     "recolor",
     "transform",

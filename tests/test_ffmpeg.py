@@ -459,3 +459,21 @@ def test_every_odd_clip_decodes_or_says_why(real_data: Path) -> None:
 )
 def test_videos_come_out_upright(real_data: Path, name: str, shape: tuple[int, int, int]) -> None:
     assert next(decode(real_data / "weird" / name)).shape == shape
+
+
+def test_times_are_those_of_the_frames(movie: Path) -> None:
+    assert ffmpeg.times(movie) == pytest.approx(np.arange(60) / 25)
+
+
+def test_packets_without_a_time_are_left_out(tmp_path: Path, movie: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = ["#tb 0: 1/10", "0, 0, 7, 1, 9, 0x0", "0, 1, -9223372036854775808, 1, 9, 0x0", "0, 2, 2, 1, 9, 0x0"]
+    monkeypatch.setattr(ffmpeg, "binary", lambda: program(tmp_path, "".join(f"echo '{line}';" for line in lines)))
+    assert ffmpeg.times(movie).tolist() == [0.0, 0.5]
+
+
+def test_an_exact_picture_is_exact() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (33, 21, 3), dtype=np.uint8)
+    png, jpeg = (ffmpeg.picture(image, exact) for exact in (True, False))
+    command = [binary(), *b"-v error -f png_pipe -i pipe:0 -f rawvideo -pix_fmt rgb24 pipe:1".split()]
+    assert subprocess.run(command, input=png, capture_output=True, check=True).stdout == image.tobytes()
+    assert jpeg.startswith(b"\xff\xd8\xff")

@@ -10,6 +10,7 @@ import tyro
 from stpairs_core.cli.demo import Demo
 from stpairs_core.cli.doctor import Doctor
 from stpairs_core.cli.embed import Embed
+from stpairs_core.cli.explain_pair import ExplainPair
 from stpairs_core.cli.export import Export
 from stpairs_core.cli.mine import Mine
 from stpairs_core.cli.output import Output
@@ -46,6 +47,7 @@ def _parsed(argv: list[str]) -> object:
         Union[  # noqa: UP007  # tyro reads the defaults of Annotated at run time
             Annotated[Doctor, tyro.conf.subcommand("doctor")],
             Annotated[Mine, tyro.conf.subcommand("mine")],
+            Annotated[ExplainPair, tyro.conf.subcommand("explain-pair")],
             Annotated[Train, tyro.conf.subcommand("train", default=train_defaults(argv))],
             Annotated[Export, tyro.conf.subcommand("export")],
             Annotated[Embed, tyro.conf.subcommand("embed")],

@@ -8,6 +8,7 @@ from typing import Annotated, Any, cast
 import numpy as np
 import tyro
 
+from stpairs_core.cli.labels import as_json, expected_false_negatives, said
 from stpairs_core.cli.opening import miner_reported, open_reported, short_side_for
 from stpairs_core.cli.output import Output
 from stpairs_core.durable import whole
@@ -63,4 +64,13 @@ class Mine:
             np.savez_compressed(file, **cast(dict[str, Any], columns))
         pairs = len(columns["label"])
         self.output.say(f"{self.out}: {self.steps} steps, {pairs} pairs, from {len(videos)} videos")
-        return {"out": str(self.out), "steps": self.steps, "pairs": pairs, "videos": len(videos)}
+        known = expected_false_negatives(videos, np.setdiff1d(np.arange(len(videos)), miner.too_small))
+        if miner.negatives:
+            self.output.say(said(known))
+        return {
+            "out": str(self.out),
+            "steps": self.steps,
+            "pairs": pairs,
+            "videos": len(videos),
+            "false_negatives": as_json(known) if miner.negatives else None,
+        }

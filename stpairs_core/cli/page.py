@@ -50,12 +50,20 @@ def write_page(path: Path, title: str, rows: Sequence[Row], facts: Mapping[str, 
     reader's system asks for less motion; a box on the page holds them still.
     """
     body = "\n".join(_row(number, row) for number, row in enumerate(rows, 1))
-    table = "\n".join(
-        f'<tr><th scope="row">{escape(name)}</th><td>{escape(fact)}</td></tr>' for name, fact in facts.items()
-    )
-    text = _PAGE.format(title=escape(title), style=_STYLE, facts=table and f"<table>\n{table}\n</table>", rows=body)
+    text = document(title, f"{fact_table(facts)}\n{body}")
     with whole(path) as part:
         part.write_text(text, encoding="utf-8", errors="replace")
+
+
+def document(title: str, body: str, style: str = "") -> str:
+    """A whole page around a body that is HTML already; it has a box that holds moving pictures still, `#hold`."""
+    return _PAGE.format(title=escape(title), style=_STYLE + style, body=body)
+
+
+def fact_table(facts: Mapping[str, str]) -> str:
+    """The facts as an HTML table; nothing for none."""
+    rows = (f'<tr><th scope="row">{escape(name)}</th><td>{escape(fact)}</td></tr>' for name, fact in facts.items())
+    return "\n".join(["<table>", *rows, "</table>"]) if facts else ""
 
 
 def _row(number: int, row: Row) -> str:
@@ -139,8 +147,7 @@ _PAGE = """<!DOCTYPE html>
 <input type="checkbox" id="hold"><label for="hold">Hold the pictures still</label>
 <main>
 <h1>{title}</h1>
-{facts}
-{rows}
+{body}
 </main>
 </body>
 </html>

@@ -10,11 +10,11 @@ from typing import Any
 
 from stpairs_core.durable import whole
 from stpairs_core.errors import BadFile, InvalidSpec
+from stpairs_core.groups import Groups
 from stpairs_core.protocols import Learner, VideoSource
 from stpairs_core.registry import find_backend
 from stpairs_core.spec import TrainSpec
 from stpairs_core.train.checkpoint import Checkpoints, State, parsed_weights
-from stpairs_core.train.held_out import Groups
 from stpairs_core.train.settings import flat, spec_from_mapping, spec_to_mapping
 
 _FORMAT = 1

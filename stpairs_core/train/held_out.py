@@ -1,6 +1,5 @@
 """The videos kept out of training, and the pairs that are measured on them."""
 
-from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -9,6 +8,7 @@ from numpy.typing import NDArray
 
 from stpairs_core import boxes, rng
 from stpairs_core.errors import InvalidSpec
+from stpairs_core.groups import Groups, numbered
 from stpairs_core.materialize import materialize
 from stpairs_core.plan import PairMiner
 from stpairs_core.protocols import Learner, VideoSource
@@ -18,9 +18,6 @@ from stpairs_core.train.stopping import Stop, never
 
 PAIRS = 200
 """Pairs of a measurement: at an AUC of 0.8 its standard error is 0.03."""
-
-Groups = Sequence[Hashable] | NDArray[Any] | None
-"""A group for each video, or none."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,7 +43,7 @@ def split_videos(extents: NDArray[np.int32], spec: TrainSpec, groups: Groups = N
         return Split(everything, nothing)
     volume = spec.mining.span
     fits = boxes.fits(extents, volume)
-    group = _numbered(groups, len(extents))
+    group = numbered(groups, len(extents))
     count = int(group.max(initial=-1)) + 1
     hold = np.bincount(group, fits, count)  # (groups,): videos that hold a volume
     pair = np.bincount(group, _hold_two(extents, spec.mining), count)  # (groups,): videos that hold two disjoint ones
@@ -81,17 +78,6 @@ def _hold_two(extents: NDArray[np.int32], mining: MiningSpec) -> NDArray[np.bool
     return np.array(apart, bool)[kind.reshape(-1)]
 
 
-def _numbered(groups: Groups, videos: int) -> NDArray[np.int64]:
-    """(N,): a number for each video's group; as `PairMiner` reads them, None and -1 are groups by themselves."""
-    if groups is None:
-        return np.arange(videos)
-    if len(groups) != videos:
-        raise InvalidSpec(f"groups must name a group for each of the {videos} videos, not {len(groups)}")
-    numbers: dict[Hashable, int] = {}
-    alone = ((None, video) if name in (None, -1) else name for video, name in enumerate(groups))
-    return np.array([numbers.setdefault(name, len(numbers)) for name in alone], np.int64)
-
-
 class Mined:
     """The plans of some of a source's videos, with the numbers that those videos have in the whole source.
 
@@ -104,6 +90,8 @@ class Mined:
         chosen = None if groups is None else [groups[video] for video in videos]
         self._videos = videos.astype(np.int32)
         self._miner = PairMiner(source.extents[videos], spec, seed, chosen)
+        self.too_small = videos[self._miner.too_small]
+        """Those of the videos that hold no volume, and are never used."""
         positives, negatives = self._miner.positives, self._miner.negatives
         if not positives or not negatives:
             made = f"{positives} positive and {negatives} negative pairs"

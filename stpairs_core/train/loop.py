@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stpairs_core.errors import BadFile, InvalidSpec, TrainingStopped
+from stpairs_core.groups import Groups
 from stpairs_core.materialize import cut, materialize
 from stpairs_core.protocols import Backend, Learner, VideoSource
 from stpairs_core.spec import PairPlan, TrainSpec
 from stpairs_core.train.checkpoint import Checkpoints
 from stpairs_core.train.claim import Claim
 from stpairs_core.train.folder import RunConfig, fingerprint, load_config, must_match, restore, save_config
-from stpairs_core.train.held_out import Groups, HeldOutPairs, Mined, split_videos
+from stpairs_core.train.held_out import HeldOutPairs, Mined, split_videos
 from stpairs_core.train.metrics import MetricsFile, read_metrics
 from stpairs_core.train.prefetch import Prefetch
 from stpairs_core.train.progress import Progress, Silent

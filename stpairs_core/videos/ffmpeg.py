@@ -10,6 +10,7 @@ import shutil
 import stat
 import threading
 from collections.abc import Generator, Iterable
+from fractions import Fraction
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import IO, NamedTuple
@@ -35,6 +36,7 @@ MAX_PIXELS = 35_389_440
 # Containers only. A playlist (m3u8, ffconcat, dash, sdp) can name other files, and the demuxer of each is left out.
 _FORMATS = "mov,matroska,avi,mpeg,mpegts,mpegvideo,gif,flv,ogg,asf"
 _SCALER = "flags=area+accurate_rnd+full_chroma_int+bitexact"
+_UNTIMED = -(2**63)
 _QUIET = "-hide_banner -loglevel error"
 
 
@@ -112,20 +114,42 @@ def packets(path: str | os.PathLike[str], stop: threading.Event | None = None) -
     Good for an estimate: headers lie, and some packets are never shown. Of a damaged file, what comes before. A
     `DamagedVideo` when ffmpeg was stopped on the way, by our patience or from outside: its count would be too low.
     """
+    count, height, width = 0, 0, 0
+    for line in _packet_lines(path, stop):
+        if line.startswith(b"#dimensions 0: "):
+            width, height = map(int, line.split()[-1].split(b"x"))
+        count += not line.startswith(b"#")
+    return count, height, width
+
+
+def times(path: str | os.PathLike[str]) -> NDArray[np.float64]:
+    """Seconds from the first frame to each timed packet of a video's first picture stream, in the order shown.
+
+    Where they are as many as the frames, they are the frames' times. Errors as `packets` has them.
+    """
+    unit = Fraction(1)
+    shown: list[int] = []
+    for line in _packet_lines(path):
+        if line.startswith(b"#tb 0: "):
+            unit = Fraction(line.split()[-1].decode())
+        elif not line.startswith(b"#") and (moment := int(line.split(b",")[2])) != _UNTIMED:
+            shown.append(moment)
+    shown.sort()
+    return np.array([float((moment - shown[0]) * unit) for moment in shown], np.float64)
+
+
+def _packet_lines(path: str | os.PathLike[str], stop: threading.Event | None = None) -> Generator[bytes, None, None]:
+    """The container's word on each packet: after some lines with "#", "stream, dts, pts, duration, size, checksum"."""
     identify(path)
     arguments = [*_source(_url(path)), *_words("-map 0:V:0 -c copy -f framecrc pipe:1")]
-    count, height, width = 0, 0, 0
     with _start(arguments, PATIENCE, stop) as child:
         child.waiting(True)
         for line in child.stdout:
             child.waiting(True)
-            if line.startswith(b"#dimensions 0: "):
-                width, height = map(int, line.split()[-1].split(b"x"))
-            count += not line.startswith(b"#")
+            yield line
         problem = child.finish()
     if child.killed:
         raise DamagedVideo(path, problem or "ffmpeg was killed", lasting=False)
-    return count, height, width
 
 
 def encode(path: str | os.PathLike[str], frames: Iterable[Frame], rate: float) -> None:
@@ -146,6 +170,12 @@ def animation(frames: Iterable[Frame], rate: float) -> bytes:
     """Frames (H, W, 3) RGB, all of one size, as an animated WebP that runs for ever at `rate` frames a second."""
     arguments = "-an -c:v libwebp_anim -quality 60 -loop 0 -fflags +bitexact -f webp pipe:1"
     return _write_frames(frames, rate, _words(arguments))
+
+
+def picture(image: Frame, exact: bool) -> bytes:
+    """One picture (H, W, 3) RGB as a file: a PNG, which keeps every pixel, or a JPEG, which is small."""
+    codec = "-c:v png -pred mixed" if exact else "-c:v mjpeg -q:v 4 -pix_fmt yuvj420p"
+    return _write_frames([image], 1.0, _words(f"-an {codec} -fflags +bitexact -flags:v +bitexact -f image2pipe pipe:1"))
 
 
 def binary() -> bytes:
