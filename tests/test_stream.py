@@ -185,10 +185,6 @@ def test_the_state_of_a_million_videos_is_small() -> None:
     steps = PairSteps(PairMiner(extents, long, 2**64 - 1))
     state = PairStream(steps, len(steps)).state_dict()
     assert len(json.dumps(state).encode()) <= 1000
-    changed = extents.copy()
-    changed[-1, 2] += 1
-    with pytest.raises(InvalidSpec, match="other videos"):
-        PairStream(PairSteps(PairMiner(changed, long, 2**64 - 1))).load_state_dict(state)
 
 
 @pytest.mark.parametrize(
