@@ -27,6 +27,7 @@ class PairSteps:
     The arrays are the columns of the step's `PairPlan` and, with a source, `volumes` as `materialize` gives them. Any
     thread, forked or spawned process may ask for any step in any order. A step that is not there is an `IndexError`.
 
+    >>> from stpairs_core.spec import MiningSpec
     >>> miner = PairMiner([(60, 128, 171)] * 5, MiningSpec(), seed=0)
     >>> PairSteps(miner)[10**9]["origin"].shape
     (10, 2, 3)
