@@ -118,10 +118,11 @@ def _fingerprint(miner: PairMiner) -> dict[str, Any]:
 def _videos(miner: PairMiner) -> str:
     """SHA-256 of the tables that a miner draws from: they hold all it knows of the sizes and groups of its videos."""
     digest = hashlib.sha256()
-    for name, table in sorted(vars(miner).items()):
-        if isinstance(table, np.ndarray):
-            digest.update(f"{name} {table.dtype} {table.shape} ".encode())
-            digest.update(table.tobytes())
+    for name, tables in sorted(vars(miner).items()):
+        for table in tables if isinstance(tables, tuple) else (tables,):
+            if isinstance(table, np.ndarray):
+                digest.update(f"{name} {table.dtype} {table.shape} ".encode())
+                digest.update(table.tobytes())
     return digest.hexdigest()
 
 

@@ -180,7 +180,7 @@ def test_seeking_is_instant(pair: int) -> None:
 
 def test_the_state_of_a_million_videos_is_small() -> None:
     number = np.arange(10**6)
-    extents = np.stack([40 + number % 500, 100 + number % 37, 120 + number % 41], axis=1)
+    extents = np.stack([40 + number % 500, 100 + number % 2, 120 + number % 3], axis=1)
     long = MiningSpec(VolumeShape(16, 99, 120), 10, 0.1 + 0.2, "negatives", 1 / 3, 2 / 3, "hsv", "volumes", 2**31)
     steps = PairSteps(PairMiner(extents, long, 2**64 - 1))
     state = PairStream(steps, len(steps)).state_dict()
