@@ -24,6 +24,7 @@ from stpairs_core.spec import (
     TrainSpec,
     VolumeShape,
 )
+from stpairs_core.stream import PairSteps, PairStream
 from stpairs_core.videos import ArraySource, Videos, open_videos
 
 __all__ = [
@@ -35,6 +36,8 @@ __all__ = [
     "NetworkSpec",
     "PairMiner",
     "PairPlan",
+    "PairSteps",
+    "PairStream",
     "StpairsError",
     "TrainSpec",
     "Videos",
