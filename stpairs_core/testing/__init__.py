@@ -7,8 +7,10 @@ try a plug-in against all that `protocols` promises; `check_learner` does so for
 
 import sys
 
-if "pytest" in sys.modules:  # so that failed asserts show values; nothing else here needs it
-    sys.modules["pytest"].register_assert_rewrite(*(f"{__name__}.{m}" for m in ("backends", "encoders", "learners")))
+# Before the modules that assert are loaded; without pytest nobody reads what it would show.
+if "pytest" in sys.modules:
+    asserting = ("backends", "encoders", "learners", "sharing", "sources")
+    sys.modules["pytest"].register_assert_rewrite(*(f"stpairs_core.testing.{room}" for room in asserting))
 
 from stpairs_core.testing.encoders import example_volumes
 from stpairs_core.testing.learners import check_learner, example_batch

@@ -4,18 +4,17 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 from stpairs_core.testing.reproducing import HEAD
 
 
-def failure(suite: object, test: str, *fixtures: object) -> AssertionError:
-    """How a test of a suite fails; an AssertionError of another kind where it does not."""
+def failure(suite: object, test: str, *fixtures: object) -> Exception:
+    """How a test of a suite fails."""
     try:
         getattr(suite, test)(*fixtures)
-    except AssertionError as error:
+    except Exception as error:
         return error
-    raise LookupError(f"{test} found nothing")
+    raise AssertionError(f"{test} found nothing")
 
 
 def script_of(error: Exception) -> str:
@@ -25,11 +24,10 @@ def script_of(error: Exception) -> str:
     return note
 
 
-def fails_here(script: str) -> bool:
-    """Whether the script fails in this process."""
-    names: dict[str, Any] = {"__name__": "__main__"}
+def fails_here(script: str, **known: object) -> bool:
+    """Whether the script fails in this process, which knows these names already."""
     try:
-        exec(compile(script, "<script>", "exec", dont_inherit=True), names)
+        exec(compile(script, "<script>", "exec", dont_inherit=True), {"__name__": "__main__", **known})
     except Exception:
         return True
     return False
