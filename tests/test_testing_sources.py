@@ -14,7 +14,7 @@ from planted.sources import FRAMES, Files
 from stpairs_core.protocols import VideoSource
 from stpairs_core.testing import SourceTests
 from stpairs_core.testing.reads import Frames
-from stpairs_core.videos import ArraySource, Videos, open_videos
+from stpairs_core.videos import ArraySource, Videos, open_videos, store
 from stpairs_core.videos.ffmpeg import decode, encode
 
 
@@ -66,6 +66,7 @@ class TestVideos(SourceTests):
 
     @pytest.fixture
     def source(self, clips: Path) -> Videos:
+        store.frames.cache_clear()
         return open_videos(clips, short_side=24, cache=clips / "cache")
 
     @pytest.fixture

@@ -49,7 +49,8 @@ def shape_and_width(encoder: Encoder) -> None:
 def features(encoder: Encoder, count: int) -> None:
     """`count` volumes give finite float32 features, (count, width)."""
     found = encoder(example_volumes(encoder.shape, count))
-    assert found.shape == (count, encoder.width), f"{count} volumes give the shape {found.shape}"
+    wanted = (count, encoder.width)
+    assert found.shape == wanted, f"{count} volumes give the shape {found.shape}, not {wanted}"
     assert found.dtype == np.float32, f"features are {found.dtype}, not float32"
     assert np.isfinite(found).all(), "a feature is not finite"
 
