@@ -146,6 +146,11 @@ def test_frames_that_tell_nothing_are_refused(frames: Any, words: str) -> None:
         TestFiles().test_frames_tell(frames)
 
 
+def test_a_failed_assert_shows_its_values() -> None:
+    error = failure(TestFiles(), "test_length", sources.OneShort(), FRAMES)
+    assert str(error).startswith("the source has 2 videos, not 3\nassert 2 == 3")
+
+
 def test_without_a_factory_the_script_says_what_to_make() -> None:
     script = script_of(failure(TestFiles(), "test_at_random", sources.CachedByCount(), FRAMES))
     assert "# There is no factory: make `source` here as your fixture does" in script
