@@ -4,8 +4,10 @@ from typing import Any
 
 import pytest
 
+from stpairs_core.protocols import Backend
 from stpairs_core.spec import LearnerSpec, LearningSpec, NetworkSpec, VolumeShape
 from stpairs_core.testing import BackendTests, EncoderTests, example_batch
+from stpairs_core.testing.backends import setting_matters
 from stpairs_torch import TorchBackend, TorchEncoder, backend
 
 SHAPE = VolumeShape(16, 16, 16)
@@ -37,6 +39,11 @@ class TestOurs(BackendTests):
     @pytest.fixture
     def spec(self) -> LearnerSpec:
         return OURS
+
+    def test_settings(self, backend: Backend, spec: LearnerSpec) -> None:
+        """What only this recipe has makes a difference; `TestPaper` tries all others."""
+        for part, field, value in (("network", "norm", "none"), ("learning", "hinge", "pairs")):
+            self._try(setting_matters, backend, spec, self.device, part, field, value)
 
 
 class TestTorchEncoder(EncoderTests):
