@@ -6,9 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from planted import backends as planted
-from planted.backends import Faulty, changes_by
-from planted.running import fails_here, failure, run_alone, script_of
 from stpairs_core.protocols import Backend
 from stpairs_core.registry import find_backend
 from stpairs_core.spec import LearnerSpec, NetworkSpec
@@ -17,6 +14,9 @@ from stpairs_core.testing.backends import other_settings
 from stpairs_core.testing.learners import build_backend
 from stpairs_numpy import NumpyBackend
 from stpairs_numpy.worlds import SPEC
+from wrong_plugins import backends as planted
+from wrong_plugins.backends import Faulty, changes_by
+from wrong_plugins.running import fails_here, failure, run_alone, script_of
 
 LEARNER = SPEC.learner
 
@@ -90,7 +90,7 @@ def test_each_planted_fault_is_found(backend: Backend, test: str, words: str) ->
 
 def test_a_script_makes_the_backend_by_its_factory_or_its_name(tmp_path: Path) -> None:
     suite = TestNumpyBackend()
-    suite.factory = "planted.backends:QuietCpu"  # type: ignore[misc]
+    suite.factory = "wrong_plugins.backends:QuietCpu"  # type: ignore[misc]
     script = script_of(failure(suite, "test_devices", planted.QuietCpu(), LEARNER))
     done = run_alone(script, tmp_path)
     assert done.returncode == 1

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from planted import encoders as planted
-from planted.encoders import Colours, Frozen
-from planted.running import fails_here, failure, run_alone, script_of
 from stpairs_core.testing import EncoderTests, example_batch
 from stpairs_numpy.learner import NumpyEncoder, NumpyLearner
 from stpairs_numpy.worlds import SPEC
+from wrong_plugins import encoders as planted
+from wrong_plugins.encoders import Colours, Frozen
+from wrong_plugins.running import fails_here, failure, run_alone, script_of
 
 
 class TestColours(EncoderTests):
@@ -61,7 +61,7 @@ FAULTS = [
 def test_each_planted_fault_is_found(fault: type[Colours], test: str, words: str) -> None:
     """By the test that names it, with a script that fails too, and that passes once the fault is gone."""
     suite = TestColours()
-    suite.factory = f"planted.encoders:{fault.__name__}"  # type: ignore[misc]
+    suite.factory = f"wrong_plugins.encoders:{fault.__name__}"  # type: ignore[misc]
     error = failure(suite, f"test_{test}", fault())
     assert re.search(words, str(error))
     script = script_of(error)
@@ -83,7 +83,7 @@ def test_an_encoder_that_follows_is_found() -> None:
 
 def test_a_script_runs_alone(tmp_path: Path) -> None:
     suite = TestColours()
-    suite.factory = "planted.encoders:Dead"  # type: ignore[misc]
+    suite.factory = "wrong_plugins.encoders:Dead"  # type: ignore[misc]
     done = run_alone(script_of(failure(suite, "test_tells_apart", planted.Dead())), tmp_path)
     assert done.returncode == 1
     assert done.stderr.endswith("AssertionError: volumes 0 and 1 have equal features\n")

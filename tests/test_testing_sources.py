@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from planted import sources
-from planted.running import fails_here, failure, run_alone, script_of
-from planted.sources import FRAMES, Files
 from stpairs_core.protocols import VideoSource
 from stpairs_core.testing import SourceTests
 from stpairs_core.testing.reads import Frames
 from stpairs_core.videos import ArraySource, Videos, open_videos, store
 from stpairs_core.videos.ffmpeg import decode, encode
+from wrong_plugins import sources
+from wrong_plugins.running import fails_here, failure, run_alone, script_of
+from wrong_plugins.sources import FRAMES, Files
 
 
 class TestFiles(SourceTests):
@@ -115,7 +115,7 @@ def _tidy() -> Iterator[None]:
 def test_each_planted_fault_is_found(fault: type[Files], test: str, words: str, tmp_path: Path) -> None:
     """By the test that names it, with a script that fails too, and that passes once the fault is gone."""
     suite = TestFiles()
-    suite.factory = f"planted.sources:{fault.__name__}"  # type: ignore[misc]
+    suite.factory = f"wrong_plugins.sources:{fault.__name__}"  # type: ignore[misc]
     error = failure(suite, f"test_{test}", fault(), FRAMES)
     assert re.search(words, str(error))
     script = script_of(error)
@@ -161,12 +161,12 @@ def test_without_a_factory_the_script_says_what_to_make() -> None:
 
 def test_the_script_of_a_failure_is_short_and_runs_alone(tmp_path: Path) -> None:
     suite = TestFiles()
-    suite.factory = "planted.sources:BlueFirst"  # type: ignore[misc]
+    suite.factory = "wrong_plugins.sources:BlueFirst"  # type: ignore[misc]
     script = script_of(failure(suite, "test_one_by_one", sources.BlueFirst(), FRAMES))
     right = FRAMES[0][0, 0, 0].tolist()
     assert script.splitlines() == [
         "# The failure by itself, as a Python script:",
-        "from planted.sources import BlueFirst",
+        "from wrong_plugins.sources import BlueFirst",
         "",
         "source = BlueFirst()",
         "",
