@@ -1,13 +1,10 @@
 """Videos in memory as a source: views, never copies, and clear refusals."""
 
-import pickle
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from stpairs_core.errors import InvalidSpec
@@ -26,16 +23,6 @@ def test_it_knows_how_many_videos_and_how_large() -> None:
     assert source.extents.dtype == np.int32
     np.testing.assert_array_equal(source.extents, [(9, 4, 5), (3, 8, 2), (20, 1, 1)])
     assert ArraySource([]).extents.shape == (0, 3)
-
-
-@given(data=st.data())
-def test_it_reads_the_frames_asked_for(data: st.DataObject) -> None:
-    videos = some_videos()
-    video = data.draw(st.integers(0, 2))
-    first = data.draw(st.integers(0, len(videos[video])))
-    count = data.draw(st.integers(0, len(videos[video]) - first))
-    frames = ArraySource(videos).read(video, first, count)
-    np.testing.assert_array_equal(frames, videos[video][first : first + count])
 
 
 def test_it_copies_nothing_and_lets_nobody_write() -> None:
@@ -62,12 +49,6 @@ def test_memory_maps_and_odd_layouts_are_taken_as_they_are(tmp_path: Path) -> No
     np.testing.assert_array_equal(source.read(2, 0, 9), values[::-1, ::-1, ::-1])
 
 
-def test_it_survives_pickling() -> None:
-    again = pickle.loads(pickle.dumps(ArraySource(some_videos())))
-    np.testing.assert_array_equal(again.extents, ArraySource(some_videos()).extents)
-    np.testing.assert_array_equal(again.read(1, 0, 3), some_videos()[1])
-
-
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
@@ -81,15 +62,3 @@ def test_an_array_that_is_no_video_is_named(wrong: Any, message: str) -> None:
     with pytest.raises(InvalidSpec) as caught:
         ArraySource([some_videos()[0], wrong])
     assert message in str(caught.value)
-
-
-@pytest.mark.parametrize(("first", "count"), [(-1, 3), (0, 10), (9, 1), (3, -1)])
-def test_frames_that_do_not_exist_are_refused(first: int, count: int) -> None:
-    with pytest.raises(InvalidSpec, match="video 0 has 9 frames"):
-        ArraySource(some_videos()).read(0, first, count)
-
-
-@pytest.mark.parametrize("video", [-1, 3])
-def test_a_video_that_does_not_exist_is_refused(video: int) -> None:
-    with pytest.raises(InvalidSpec, match=f"no video {video}"):
-        ArraySource(some_videos()).read(video, 0, 1)

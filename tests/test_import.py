@@ -31,6 +31,11 @@ def test_serving_loads_no_torch() -> None:
     assert "torch" not in fresh("import sys, stpairs_onnx; print(*sys.modules)").split()
 
 
+def test_the_testing_kit_loads_neither_pytest_nor_hypothesis() -> None:
+    loaded = fresh("import sys, stpairs_core.testing; print(*sys.modules)").split()
+    assert not {"pytest", "hypothesis", "torch"} & set(loaded)
+
+
 def test_a_second_start_takes_less_than_a_second() -> None:
     fresh("import stpairs_core")
     code = "import time, stpairs_core; print(time.process_time())"  # the process's own time: a busy machine is no fault

@@ -2,9 +2,7 @@
 
 import csv
 import hashlib
-import multiprocessing
 import os
-import pickle
 import shutil
 import signal
 import subprocess
@@ -12,17 +10,15 @@ import sys
 import threading
 import time
 from collections import namedtuple
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from stpairs_core.errors import BadFile, BadVideos, InvalidSpec, NoRoom
-from stpairs_core.protocols import VideoSource
-from stpairs_core.videos import LeftOut, ffmpeg, open_videos, opening, store
-from stpairs_core.videos.ffmpeg import decode, encode
+from stpairs_core.errors import BadFile, BadVideos, NoRoom
+from stpairs_core.videos import LeftOut, ffmpeg, open_videos, opening
+from stpairs_core.videos.ffmpeg import encode
 
 Frames = NDArray[np.uint8]
 
@@ -177,22 +173,6 @@ def test_a_manifest_of_paths_alone_is_like_a_folder(tmp_path: Path, movie: bytes
 def test_ucf101_groups_are_those_of_a_class(tmp_path: Path, movie: bytes) -> None:
     put(tmp_path, movie, "v_A_g01_c01.avi", "v_A_g01_c02.avi", "v_A_g02_c01.avi", "v_B_g01_c01.avi", "z.avi", "zz.avi")
     assert open_videos(tmp_path).groups == (0, 0, 1, 2, 3, 4)
-
-
-def test_frames_agree_whatever_the_order_of_reading(tmp_path: Path, movie: bytes) -> None:
-    videos: VideoSource = open_videos(put(tmp_path, movie, "a.mp4", "b.mp4"), short_side=48)
-    whole = np.stack(list(decode(tmp_path / "a.mp4", 48)))
-    assert numbers(whole) == list(range(40))
-    for first in [*range(25), *reversed(range(25)), *np.random.default_rng(0).integers(0, 25, 50).tolist()]:
-        np.testing.assert_array_equal(videos.read(first % 2, first, 16), whole[first : first + 16])
-    assert videos.read(1, 40, 0).shape == (0, 48, 72, 3)
-
-
-def test_frames_that_are_not_there_are_refused(tmp_path: Path, movie: bytes) -> None:
-    videos = open_videos(put(tmp_path, movie, "a.mp4"))
-    for video, first, count in [(0, 30, 11), (0, -1, 2), (0, 0, -1), (1, 0, 1), (-1, 0, 1)]:
-        with pytest.raises(InvalidSpec, match=r"frames|no video"):
-            videos.read(video, first, count)
 
 
 def test_a_second_opening_needs_no_ffmpeg(tmp_path: Path, movie: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -399,24 +379,6 @@ def test_a_broken_store_is_decoded_again(tmp_path: Path, movie: bytes, cache: Pa
     (stored,) = cache.glob("*.npy")
     stored.write_bytes(stored.read_bytes()[:5000])
     np.testing.assert_array_equal(open_videos(tmp_path).read(0, 0, 40), before)
-
-
-def test_many_threads_read_alike(tmp_path: Path, movie: bytes) -> None:
-    videos = open_videos(put(tmp_path, movie, "a.mp4", "b.mp4"))
-    store.frames.cache_clear()
-    with ThreadPoolExecutor(8) as pool:
-        read = list(pool.map(lambda k: numbers(videos.read(k % 2, k % 39, 2)), range(400)))
-    assert read == [[k % 39, k % 39 + 1] for k in range(400)]
-
-
-def test_videos_pickle_small_and_read_in_another_process(tmp_path: Path, movie: bytes) -> None:
-    videos = open_videos(put(tmp_path, movie, "a.mp4", "b.mp4"))
-    here = videos.read(1, 5, 20)
-    data = pickle.dumps(videos)
-    assert len(data) < 2000
-    np.testing.assert_array_equal(pickle.loads(data).read(1, 5, 20), here)
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        np.testing.assert_array_equal(pool.apply(videos.read, (1, 5, 20)), here)
 
 
 def test_two_processes_may_open_the_same_folder_at_once(tmp_path: Path, movie: bytes, cache: Path) -> None:

@@ -1,9 +1,19 @@
-"""For tests, yours included: naive oracles, Hypothesis strategies, the check of a learner.
+"""For tests, yours included: naive oracles, Hypothesis strategies, and suites for plug-ins.
 
 `naive` and `naive_plan` say in plain loops what the kernels must compute, and import nothing from the package.
-`strategies` needs hypothesis. `check_learner` tries a backend's learner against all that `protocols.Learner` promises.
+`strategies` needs hypothesis. `SourceTests`, `BackendTests` and `EncoderTests` are subclassed in tests for pytest and
+try a plug-in against all that `protocols` promises; `check_learner` does so for a learner without pytest.
 """
 
-from stpairs_core.testing.learners import check_learner, example_batch
+import sys
 
-__all__ = ["check_learner", "example_batch"]
+# Before the modules that assert are loaded; without pytest nobody reads what it would show.
+if "pytest" in sys.modules:
+    asserting = ("backends", "encoders", "learners", "sharing", "sources")
+    sys.modules["pytest"].register_assert_rewrite(*(f"stpairs_core.testing.{room}" for room in asserting))
+
+from stpairs_core.testing.encoders import example_volumes
+from stpairs_core.testing.learners import check_learner, example_batch
+from stpairs_core.testing.suites import BackendTests, EncoderTests, SourceTests
+
+__all__ = ["BackendTests", "EncoderTests", "SourceTests", "check_learner", "example_batch", "example_volumes"]

@@ -26,6 +26,7 @@ class NumpyEncoder:
 
     def __call__(self, volumes: NDArray[np.uint8]) -> NDArray[np.float32]:
         """(n, T, H, W, 3) -> (n, width)."""
+        _check_volumes(volumes, (len(volumes),), self.shape)
         return (coarse(volumes) @ self._weight).astype(np.float32)
 
 
@@ -44,6 +45,7 @@ class NumpyLearner:
 
     def step(self, plan: PairPlan, volumes: NDArray[np.uint8]) -> float:
         """One step of Adam; the loss before it."""
+        _check_volumes(volumes, (len(plan), 2), self._spec.volume)
         difference = _difference(volumes)
         mask = self._mask(len(plan))
         loss, gradients = loss_and_gradients(self._weights, difference, plan.label, mask, self._spec.learning)
@@ -110,6 +112,12 @@ def coarse(volumes: NDArray[np.uint8]) -> Floats:
 def _difference(volumes: NDArray[np.uint8]) -> Floats:
     first, second = coarse(volumes[:, 0]), coarse(volumes[:, 1])
     return first - second
+
+
+def _check_volumes(volumes: NDArray[Any], leading: tuple[int, ...], shape: VolumeShape) -> None:
+    expected = (*leading, shape.frames, shape.height, shape.width, 3)
+    if volumes.shape != expected or volumes.dtype != np.uint8:
+        raise InvalidSpec(f"expected uint8 volumes of shape {expected}, not {volumes.dtype} of shape {volumes.shape}")
 
 
 def _check(spec: LearnerSpec) -> None:
