@@ -1,5 +1,6 @@
 """What was promised of the core, and whether the measurements keep it."""
 
+import math
 import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -36,21 +37,21 @@ def _plans(plans: Results) -> list[Goal]:
             continue
         rounds = Rounds(**table)
         twin = min((n for n in ("NumPy, Philox", "NumPy, PCG64")), key=rounds.median)
-        at, ns = f"at {int(pairs):,} pairs", rounds.median("stpairs") * 1e9
+        at, ns, best = f"at {int(pairs):,} pairs", rounds.median("stpairs") * 1e9, rounds.least("stpairs") * 1e9
         found += [
-            _most(f"a plan takes at most 20 ns a pair, one thread, {at}", ns, 20, "ns"),
-            _most(f"... 10 ns, {at}", ns, 10, "ns", stretch=True),
+            _most(f"a plan takes at most 20 ns a pair, one thread, {at}", ns, 20, f"ns (best {best:.3g})"),
+            _most(f"... 10 ns, {at}", ns, 10, f"ns (best {best:.3g})", stretch=True),
             _least(f"at least 5 times as fast as vectorised NumPy ({twin.split()[-1]}), {at}", rounds, twin, 5),
             _most(f"videos of 33 frames: at most 1.1x the usual, {at}", _x(rounds, "stpairs, worst case"), 1.1, "x"),
         ]
     many, rounds = plans["built"][-1], Rounds(**plans["videos"])
     few = next(iter(rounds.seconds))
-    held = max(many["held_mib"], many["resident_mib"] or 0.0)
     words = f"a miner of {many['videos']:,} videos holds at most 100 MB"
     cost = _x(rounds, f"{many['videos']} videos")
     return [
         *found,
-        _most(words, held * 2**20 / 1e6, 100, "MB"),
+        _most(f"{words} (tracemalloc)", many["held_mib"] * 2**20 / 1e6, 100, "MB"),
+        _most(f"{words} (resident)", (many["resident_mib"] or math.nan) * 2**20 / 1e6, 100, "MB"),
         _most(f"a pair of {many['videos']:,} videos costs what one of {few} costs (within 1.1x)", cost, 1.1, "x"),
     ]
 
@@ -76,11 +77,11 @@ def _pixels(pixels: Results) -> list[Goal]:
 def _mix(pixels: Results) -> list[Goal]:
     rounds = Rounds(**pixels["mix"])
     one, two = "plan and pixels", "plan and pixels, two threads"
-    rate = 1 / rounds.median(one)
+    rate, unit = 1 / rounds.median(one), f"pairs/s (best {1 / rounds.least(one):,.0f})"
     return [
         _most("the paper's mix, plan and pixels, takes at most 4.5x memcpy", _x(rounds, one), 4.5, "x"),
-        _judged("... at least 2,500 pairs/s on one core", rate, 2500, "pairs/s", operator.ge),
-        _judged("... 4,000 pairs/s on one core", rate, 4000, "pairs/s", operator.ge, stretch=True),
+        _judged("... at least 2,500 pairs/s on one core", rate, 2500, unit, operator.ge),
+        _judged("... 4,000 pairs/s on one core", rate, 4000, unit, operator.ge, stretch=True),
         _least("... at least 1.6 times as fast with two threads", rounds, one, 1.6, ours=two),
     ]
 

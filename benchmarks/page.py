@@ -20,10 +20,11 @@ machine the ratios are the facts.
 """
 QUICK = "**A smoke run at tiny sizes: these figures mean nothing.**\n"
 VOLUME = """One volume of {volume} cut out of frames of {picture}, at random places of {mib:,} MiB of decoded frames
-(cold), into a buffer that is used again and again. memcpy copies as many bytes, in one piece, from random places.
-*cut*, *F1* and *F2* are `cut` and `materialize` on plans of eight pairs; `flip` and `recolor` give a fresh array. Each
-peer cuts, recolours and flips. The error is against the float64 oracle, in levels of 255, with the share of the values
-that are not the oracle's. Frames are smooth pictures with sensor noise, or noise alone.
+(cold), into a buffer that is used again and again. memcpy copies as many bytes, in one piece, from random places; the
+hot one always from the same place to the same. *cut*, *F1* and *F2* are `cut` and `materialize` on plans of eight
+pairs; `flip` and `recolor` give a fresh array. Each peer cuts, recolours and flips. The error is against the float64
+oracle, in levels of 255, with the share of the values that are not the oracle's. Frames are smooth pictures with sensor
+noise, or noise alone.
 """
 MIX = "Ten pairs a step as the paper draws them: of the second volumes half are recoloured and half flipped.\n"
 TABLE2 = """Optical flow between the neighbouring frames of a pair's two volumes ({videos}): one field is measured, and

@@ -79,9 +79,10 @@ def _by_volume(
     noise = footage(scale, noise=True)
     out = np.empty((PAIRS, 2, scale.volume.frames, scale.volume.height, scale.volume.width, 3), np.uint8)
     slots = out.reshape(-1, *out.shape[2:])
-    copied = _copies(videos, slots)
+    places = _places(videos, slots)
     runs = [
-        Run("memcpy", copied, len(slots)),
+        Run("memcpy", _copies(videos, slots, places), len(slots)),
+        Run("memcpy, hot", _copies(videos, slots[:1], places[:1])),
         Run("cut", _each(plans, lambda plan: cut(plan, videos.source, out)), len(slots)),
         Run("F2", _obeyed(plans, videos, out, f1=False), len(slots)),
         Run("F1", _obeyed(plans, videos, out, f2=False), len(slots)),
@@ -94,10 +95,15 @@ def _by_volume(
     return interleave("volume", runs, scale.rounds, scale.least).as_json()
 
 
-def _copies(videos: Footage, slots: Bytes) -> Callable[[], None]:
-    """memcpy of as many bytes from random places of the footage, a slot after the other."""
+def _places(videos: Footage, slots: Bytes) -> list[int]:
+    """Where in the footage to copy from."""
+    places: list[int] = np.random.default_rng(3).integers(0, len(videos.memory) - slots[0].size, 4096).tolist()
+    return places
+
+
+def _copies(videos: Footage, slots: Bytes, places: Sequence[int]) -> Callable[[], None]:
+    """memcpy of as many bytes from the next places of the footage, a slot after the other."""
     size = slots[0].size
-    places = np.random.default_rng(3).integers(0, len(videos.memory) - size, 4096).tolist()
     at = itertools.cycle(places)
     flat = [slot.reshape(-1) for slot in slots]
 
@@ -157,8 +163,9 @@ def _mix(scale: Scale, videos: Footage) -> dict[str, Any]:
     spec = MiningSpec(scale.volume)
     shape = (spec.pairs, 2, scale.volume.frames, scale.volume.height, scale.volume.width, 3)
     out = np.empty(shape, np.uint8)
+    slots = out.reshape(-1, *shape[2:])
     runs = [
-        Run("memcpy", _copies(videos, out.reshape(-1, *shape[2:])), spec.pairs),
+        Run("memcpy", _copies(videos, slots, _places(videos, slots)), spec.pairs),
         Run("plan", _mined(videos, spec, lambda plan: plan), spec.pairs),
         Run("plan and pixels", _mined(videos, spec, lambda plan: materialize(plan, videos.source, out)), spec.pairs),
     ]
