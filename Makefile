@@ -6,13 +6,14 @@ BIN := .venv/bin
 ORT := $(if $(shell command -v nvidia-smi 2>/dev/null),onnx,onnx-cpu)
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help demo test test-nojit check recipes clean
+.PHONY: help demo test test-nojit check bench recipes clean
 
 help:
 	@echo "make demo [VIDEOS=folder]   videos -> pairs -> training -> ONNX -> neighbours, with a page to look at"
 	@echo "make test                   the tests"
 	@echo "make test-nojit             the tests of the kernels, without compiling them"
 	@echo "make check                  ruff, mypy --strict, import-linter"
+	@echo "make bench                  the figures of docs/benchmarks.md (about ten minutes; nothing else should run)"
 	@echo "make recipes                the experiments behind docs/training.md (hours)"
 	@echo "make clean                  remove the environment and the demo"
 
@@ -47,6 +48,14 @@ check: .venv/develops
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# The peers are compared with, and never needed: constraints.txt keeps the torch that is here.
+.venv/benches: .venv/runs
+	$(PIP) -e ".[bench]"
+	@touch $@
+
+bench: .venv/benches
+	$(BIN)/python -m benchmarks.core
 
 recipes: .venv/runs
 	$(BIN)/python benchmarks/recipes.py --recipes all --out benchmarks/results/recipes.jsonl
