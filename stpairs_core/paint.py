@@ -182,12 +182,8 @@ def fill_table(table: Floats, offset: float, exponent: float, scale: float, log_
 
     s + a is float64, whose rounding the oracle shares: near 0 a small exponent makes a visible colour of the least.
     """
-    saturation = np.empty(LEVELS)
-    powers, whole, inverse = (
-        np.empty(LEVELS, np.float32),
-        np.empty(LEVELS, np.float32),
-        np.empty(LEVELS, np.float32),
-    )
+    flat, saturation = table.reshape(-1), np.empty(LEVELS)
+    powers, whole, inverse = (np.empty(LEVELS, np.float32), np.empty(LEVELS, np.float32), np.empty(LEVELS, np.float32))
     for chroma in range(LEVELS):
         inverse[chroma] = 1.0 / max(chroma, 1)
     for value in range(LEVELS):
@@ -196,10 +192,10 @@ def fill_table(table: Floats, offset: float, exponent: float, scale: float, log_
         for chroma in range(n):
             saturation[chroma] = min(max(chroma / max(value, 1) + offset, 0.0), 1.0)
         _scaled_power(saturation[:n], np.float32(exponent), np.float32(log_scale), powers[:n], whole[:n])
-        part = table[value, :n]
-        for chroma in range(n):
-            part[chroma, 0] = new_value + _HALF
-            part[chroma, 1] = new_value * powers[chroma] * inverse[chroma]
+        row = np.uint64(value * LEVELS)
+        for chroma in range(np.uint64(n)):
+            flat[_U2 * (row + chroma)] = new_value + _HALF
+            flat[_U2 * (row + chroma) + _U1] = new_value * powers[chroma] * inverse[chroma]
 
 
 @kernel
