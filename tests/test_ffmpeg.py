@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from stpairs_core.errors import InvalidSpec, MissingPart, NoRoom, StpairsError
 from stpairs_core.videos import ffmpeg
+from stpairs_core.videos.child import Child
 from stpairs_core.videos.ffmpeg import DamagedVideo, animation, binary, decode, encode, packets
 
 Frames = NDArray[np.uint8]
@@ -477,3 +478,11 @@ def test_an_exact_picture_is_exact() -> None:
     command = [binary(), *b"-v error -f png_pipe -i pipe:0 -f rawvideo -pix_fmt rgb24 pipe:1".split()]
     assert subprocess.run(command, input=png, capture_output=True, check=True).stdout == image.tobytes()
     assert jpeg.startswith(b"\xff\xd8\xff")
+
+
+def test_a_child_that_is_cut_short_as_it_ends_says_nothing_of_its_input() -> None:
+    with Child([b"sh", b"-c", b"exit 0"], deadline=60, patience=60) as child:
+        assert child.finish() is None
+        assert not child.killed
+        child._cut_short = "interrupted"  # as by a watcher that was a moment too late to kill it
+        assert child.killed

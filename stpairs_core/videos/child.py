@@ -84,8 +84,9 @@ class Child:
 
     @property
     def killed(self) -> bool:
-        """Whether the child ended by a signal, ours or another's: its end says nothing about its input."""
-        return self._process.returncode is not None and self._process.returncode < 0
+        """Whether the child ended by a signal, or was to: its end says nothing about its input."""
+        # A child that has just ended by itself when it is cut short has an exit code all the same.
+        return bool(self._cut_short) or (self._process.returncode is not None and self._process.returncode < 0)
 
     def close(self) -> None:
         """Kill what still runs, reap it, and let go of every pipe and thread."""
