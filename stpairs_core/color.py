@@ -1,13 +1,14 @@
 """F1 and F2: the changes that the paper makes to the pixels of a volume."""
 
 import math
+import threading
 from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stpairs_core.errors import InvalidSpec
-from stpairs_core.paint import LEVELS, fill_table, mirror, paint
+from stpairs_core.paint import LEVELS, fill_table, mirror, paint, saturations
 from stpairs_core.spec import Channels
 
 UInt8s = NDArray[np.uint8]
@@ -16,6 +17,7 @@ Color = tuple[float, float, float, Channels]
 """Offset, exponent and scale of F1, and where the offset goes."""
 
 _ROW = 1024  # pixels of a row where the shape of an array does not matter
+_room = threading.local()  # of each thread, the memory of its table: half a megabyte of fresh pages takes its time
 
 
 def recolor(
@@ -105,10 +107,13 @@ def check_color(offset: float, exponent: float, scale: float, channels: str) -> 
 def _prepared(offset: float, exponent: float, scale: float, channels: Channels) -> tuple[Floats, np.float32]:
     """The table of new values, and how far the hue turns in sixths of the circle."""
     check_color(offset, exponent, scale, channels)
-    offset, exponent, scale = float(offset), float(exponent), float(scale)
+    # Beyond these no byte changes, and float32 would take the exponent for 0 or infinity.
+    offset, exponent, scale = float(offset), min(max(float(exponent), 1e-30), 1e30), float(scale)
     on_hue, on_others = (offset if name in channels else 0.0 for name in ("h", "sv"))
-    table = np.empty((LEVELS, LEVELS, 2), np.float32)
-    fill_table(table, on_others, exponent, scale, math.log2(scale) if scale > 0 else -math.inf)
+    if not hasattr(_room, "table"):
+        _room.table = np.empty((LEVELS, LEVELS, 2), np.float32)
+    table: Floats = _room.table
+    fill_table(table, saturations(), on_others, exponent, scale, math.log2(scale) if scale > 0 else -math.inf)
     return table, np.float32(6 * (on_hue % 1.0))
 
 

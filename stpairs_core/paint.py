@@ -7,7 +7,7 @@ and the factor its drops are multiplied by, and all that is left to do for a pix
 multiplications: no division and no power.
 """
 
-import math
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,6 @@ from stpairs_core.jit import kernel
 
 UInt8s = NDArray[np.uint8]
 Floats = NDArray[np.float32]
-Doubles = NDArray[np.float64]
 
 LEVELS = 256
 """Values that a byte has; the table is (LEVELS, LEVELS, 2)."""
@@ -28,16 +27,6 @@ _CHUNK = 1024  # pixels handled at once, or one row if that is longer
 # Unsigned, because a signed index costs a test for "counted from the end" that keeps a loop from vectorising.
 _U1, _U2, _U3, _LANES = (np.uint64(x) for x in (1, 2, 3, lanes.LANES))
 _BYTE = np.uint16(8)  # bits
-
-# Numba would compute in float64 if these were Python numbers, at half the speed.
-_ZERO, _HALF, _ONE = (np.float32(x) for x in (0, 0.5, 1))
-_SQRT_HALF_BITS = np.int64(0x3FE6A09E667F3BCD)  # of the float64 nearest to sqrt(1/2)
-_MANTISSA, _SHORT_MANTISSA = np.int64(52), np.int32(23)  # bits of a float64 and of a float32 below its exponent
-# log2(m) = sum of _L[k] w^(2k+1) with w = (m - 1) / (m + 1); |w| < 0.172, so five terms leave 1e-9.
-_L0, _L1, _L2, _L3, _L4 = (np.float32(2 / (2 * k + 1) / math.log(2)) for k in range(5))
-# 2^u = sum of _E[k] u^k; |u| <= 1/2, so seven terms leave 2e-7, a tenth of a thousandth of a level.
-_E0, _E1, _E2, _E3, _E4, _E5, _E6 = (np.float32(math.log(2) ** k / math.factorial(k)) for k in range(7))
-_NEVER, _NOTHING = np.float32(-np.inf), np.float32(-60)  # 2^-60 is black in any eight bits
 
 
 @kernel
@@ -48,7 +37,6 @@ def paint(source: UInt8s, place: Any, out: Any, flipped: bool, turn: np.float32,
     is `out` itself is changed in place. `turn` is the hue's offset in sixths of the circle, in [0, 6].
     """
     frames, height, width = out.shape[0], out.shape[1], out.shape[2]
-    first, row_step, frame_step = place
     entries = table.reshape(-1).view(np.uint64)  # value and factor fetched by one read
     rows = max(_CHUNK // width, 1)
     room = -(-rows * width // lanes.LANES) * lanes.LANES
@@ -57,11 +45,10 @@ def paint(source: UInt8s, place: Any, out: Any, flipped: bool, turn: np.float32,
     found = np.empty(room, np.uint64)
     values = found.view(np.float32)
     painted = out.reshape(-1)
-    for start in range(0, frames * height, rows):
-        n = min(rows, frames * height - start)
-        for i in range(n):
-            frame, row = (start + i) // height, (start + i) % height
-            _apart(source, np.uint64(first + frame * frame_step + row * row_step), np.uint64(width), i * width, r, g, b)
+    count = frames * height
+    for start in range(0, count, rows):
+        n = min(rows, count - start)
+        _gather(source, place, start, n, height, width, r, g, b)
         # Past the end of the last rows the buffers hold pixels of before, which do no harm; slices would cost time.
         _locate(r, g, b, where)
         _look_up(entries, where, found)
@@ -81,6 +68,21 @@ def mirror(pixels: UInt8s, width: int) -> None:
         first = np.uint64(3 * start * width)
         _apart(pixels, first, np.uint64(n * width), 0, r, g, b)
         _together(r, g, b, np.uint64(n), np.uint64(width), True, pixels, first)
+
+
+@kernel
+def _gather(
+    source: Any, place: Any, start: Any, rows: Any, height: Any, width: Any, r: UInt8s, g: UInt8s, b: UInt8s
+) -> None:
+    """Rows `start` on of a volume, RGBRGB... at its place in the source, into three planes."""
+    first, row_step, frame_step = place
+    wide = np.uint64(width)
+    for row in range(rows):
+        frame, line = (start + row) // height, (start + row) % height
+        at, to = np.uint64(first + frame * frame_step + line * row_step), np.uint64(row * width)
+        for i in range(wide):
+            j = at + i * _U3
+            r[to + i], g[to + i], b[to + i] = source[j], source[j + _U1], source[j + _U2]
 
 
 @kernel
@@ -176,49 +178,61 @@ def _repaint(typing: Any, found: Any, turn: Any, r: Any, g: Any, b: Any, start: 
     return types.void(found, types.float32, r, g, b, types.uint64), emit
 
 
+@cache
+def saturations() -> NDArray[np.float64]:
+    """C / V for each entry of the table with chroma <= value, up to the end of its sixteen, in order: made once."""
+    value, chroma = np.mgrid[:LEVELS, :LEVELS].astype(np.float64)
+    ratios: NDArray[np.float64] = chroma / np.maximum(value, 1)
+    return ratios[chroma // lanes.LANES <= value // lanes.LANES]
+
+
 @kernel
-def fill_table(table: Floats, offset: float, exponent: float, scale: float, log_scale: float) -> None:
+def fill_table(table: Floats, ratios: Any, offset: float, exponent: float, scale: float, log_scale: float) -> None:
     """For each (value, chroma <= value): the new value plus 1/2, in levels, and the factor of the drops.
 
-    s + a is float64, whose rounding the oracle shares: near 0 a small exponent makes a visible colour of the least.
+    `ratios` are the `saturations`. s + a is float64, whose rounding the oracle shares: near 0 a small exponent makes a
+    visible colour of the least.
     """
-    flat, saturation = table.reshape(-1), np.empty(LEVELS)
-    powers, whole, inverse = (np.empty(LEVELS, np.float32), np.empty(LEVELS, np.float32), np.empty(LEVELS, np.float32))
+    flat, done = table.reshape(-1), np.uint64(0)
+    saturation, inverse = np.empty(LEVELS), np.empty(LEVELS, np.float32)
     for chroma in range(LEVELS):
         inverse[chroma] = 1.0 / max(chroma, 1)
     for value in range(LEVELS):
-        n = (value + lanes.LANES) // lanes.LANES * lanes.LANES
         new_value = np.float32(255.0 * min(scale * min(max(value / 255.0 + offset, 0.0), 1.0) ** exponent, 1.0))
-        for chroma in range(n):
-            saturation[chroma] = min(max(chroma / max(value, 1) + offset, 0.0), 1.0)
-        _scaled_power(saturation[:n], np.float32(exponent), np.float32(log_scale), powers[:n], whole[:n])
-        row = np.uint64(value * LEVELS)
-        for chroma in range(np.uint64(n)):
-            flat[_U2 * (row + chroma)] = new_value + _HALF
-            flat[_U2 * (row + chroma) + _U1] = new_value * powers[chroma] * inverse[chroma]
+        blocks = np.uint64(value // lanes.LANES + 1)
+        for chroma in range(blocks * _LANES):
+            saturation[chroma] = min(max(ratios[done + chroma] + offset, 0.0), 1.0)
+        done += blocks * _LANES
+        for block in range(blocks):
+            start, entry = block * _LANES, np.uint64(value * LEVELS) + block * _LANES
+            _fill_entries(saturation, inverse, start, exponent, log_scale, new_value, flat, _U2 * entry)
 
 
-@kernel
-def _scaled_power(x: Doubles, exponent: np.float32, log_scale: np.float32, powers: Floats, whole: Floats) -> None:
-    """min(scale x^exponent, 1) into `powers`, for x in [0, 1]: 2^(log2 scale + exponent log2 x), both by their series.
+def fill_entries_plainly(
+    saturation: Any, inverse: Floats, start: Any, exponent: float, log_scale: float, value: Any, out: Floats, at: Any
+) -> None:
+    """`_fill_entries` on NumPy arrays."""
+    block, entries = slice(int(start), int(start) + lanes.LANES), out[int(at) : int(at) + 2 * lanes.LANES]
+    powers = np.minimum(2.0**log_scale * saturation[block] ** exponent, 1).astype(np.float32)
+    entries[::2], entries[1::2] = value + np.float32(0.5), value * powers * inverse[block]
 
-    Numba's own power is a call for each number, ten times slower. `x` is overwritten and `whole` is room to work in.
-    """
-    bits, short_bits = x.view(np.int64), powers.view(np.int32)
-    for i in range(x.shape[0]):
-        power = (bits[i] - _SQRT_HALF_BITS) >> _MANTISSA
-        whole[i] = np.float32(power) if x[i] > 0.0 else _NEVER
-        bits[i] = bits[i] - (power << _MANTISSA)  # leaves x in [sqrt(1/2), sqrt(2))
-    for i in range(x.shape[0]):
-        powers[i] = x[i]
-    for i in range(x.shape[0]):
-        w = (powers[i] - _ONE) / (powers[i] + _ONE)
-        y = w * w
-        log = whole[i] + w * (_L0 + y * (_L1 + y * (_L2 + y * (_L3 + y * _L4))))
-        log = min(max(log_scale + exponent * log, _NOTHING), _ZERO)
-        nearest = np.int32(log - _HALF)  # towards zero, so the nearest: log is not positive
-        u = log - np.float32(nearest)
-        whole[i] = np.float32(nearest)
-        powers[i] = _E0 + u * (_E1 + u * (_E2 + u * (_E3 + u * (_E4 + u * (_E5 + u * _E6)))))
-    for i in range(x.shape[0]):
-        short_bits[i] = short_bits[i] + (np.int32(whole[i]) << _SHORT_MANTISSA)
+
+@or_plain(fill_entries_plainly)
+def _fill_entries(
+    typing: Any, saturation: Any, inverse: Any, start: Any, exponent: Any, log_scale: Any, value: Any, out: Any, at: Any
+) -> Any:
+    """Sixteen entries of the table, for s + a in [0, 1] and 1 / C from `start` on, into `out` from `at` on."""
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        ratios, inverses, entries = (
+            context.make_array(signature.args[k])(context, builder, arguments[k]).data for k in (0, 1, 6)
+        )
+        x = lanes.Lanes(builder, lanes.load(builder, ratios, arguments[2], lanes.DOUBLES))
+        exponents, log_scales, values = (lanes.spread(builder, arguments[k]) for k in (3, 4, 5))
+        factor = lanes.Lanes(builder, lanes.load(builder, inverses, arguments[2], lanes.FLOATS))
+        factor = values * lanes.power(x, exponents, log_scales) * factor
+        lanes.store(builder, lanes.alternating(builder, values + 0.5, factor), entries, arguments[7])
+        return context.get_dummy_value()
+
+    floats = types.float32, types.float32, types.float32
+    return types.void(saturation, inverse, types.uint64, *floats, out, types.uint64), emit
