@@ -72,16 +72,14 @@ def _filled(plan: PairPlan, source: VideoSource, out: Volumes | None, changed: b
         if changed and flipped:  # now, while the volume is in the cache
             flip_in_place(volume)
 
-    _for_each(fill, list(_members(plan)), threads)
+    # Those that take the longest first, so that no thread begins one when the others are done.
+    members = sorted(_members(plan), key=lambda member: threads > 1 and not plan.recolor[member])
+    _for_each(fill, members, threads)
     return volumes
 
 
 def _for_each(work: Callable[[int, int], None], members: list[tuple[int, int]], threads: int) -> None:
-    """Do the work of every member; each thread takes the next that nobody has taken."""
-    if threads == 1:
-        for row, member in members:
-            work(row, member)
-        return
+    """Do the work of every member; each thread, this one among them, takes the next that nobody has taken."""
     if threads < 1:
         raise InvalidSpec(f"threads must be at least 1, not {threads}")
     left = iter(members)
@@ -90,9 +88,13 @@ def _for_each(work: Callable[[int, int], None], members: list[tuple[int, int]], 
         for row, member in left:
             work(row, member)
 
-    with ThreadPoolExecutor(threads) as pool:
-        for taker in [pool.submit(take) for _ in range(threads)]:
-            taker.result()
+    if threads == 1:
+        return take()
+    with ThreadPoolExecutor(threads - 1) as pool:
+        others = [pool.submit(take) for _ in range(threads - 1)]
+        take()
+        for other in others:
+            other.result()
 
 
 def _members(plan: PairPlan) -> Iterator[tuple[int, int]]:
