@@ -96,4 +96,5 @@ class OfBatch:
 
     def __call__(self, volume: Volume, key: int) -> Volume:
         """The one volume changed."""
-        return self.batch(volume[np.newaxis], [key])[0]
+        result: Volume = self.batch(volume[np.newaxis], [key])[0]
+        return result

@@ -73,7 +73,7 @@ def global_generators() -> dict[str, tuple[Callable[[], Any], Callable[[Any], ob
     """State, restore and seed of each global generator there is; torch's only where torch is loaded already."""
     found: dict[str, Any] = {
         "random": (random.getstate, random.setstate, random.seed),
-        "numpy.random": (np.random.get_state, np.random.set_state, np.random.seed),  # noqa: TID251, NPY002
+        "numpy.random": (np.random.get_state, np.random.set_state, np.random.seed),  # noqa: TID251
     }
     torch = sys.modules.get("torch")
     if torch is not None:
@@ -83,12 +83,13 @@ def global_generators() -> dict[str, tuple[Callable[[], Any], Callable[[Any], ob
 
 def global_generators_untouched(aug: Augmentation, volume: Volume, key: int) -> None:
     """The global generators of Python, NumPy and torch are where they were: others' draws do not change."""
-    for name, (state, restore, _) in global_generators().items():
-        before = state()
-        aug(volume.copy(), key)
-        after = state()
-        restore(before)
-        assert pickle.dumps(before) == pickle.dumps(after), f"the global generator of {name} has moved"
+    generators = global_generators()
+    before = {name: state() for name, (state, _, _) in generators.items()}
+    aug(volume.copy(), key)
+    moved = [n for n, (state, _, _) in generators.items() if pickle.dumps(state()) != pickle.dumps(before[n])]
+    for name, (_, restore, _) in generators.items():
+        restore(before[name])
+    assert not moved, f"the global generator of {' and '.join(moved)} has moved"
 
 
 def global_generators_unused(aug: Augmentation, volume: Volume, key: int) -> None:
@@ -156,9 +157,7 @@ def processes_equal_this(aug: Augmentation, volume: Volume) -> None:
         raise unittest.SkipTest("it is defined in __main__, which no other process can import")
     command = [sys.executable, "-W", "ignore", "-c", ELSEWHERE]
     environment = os.environ | {"PYTHONHASHSEED": "12345"}  # no order may hang on the hashes of strings
-    found = subprocess.run(
-        command, input=given, capture_output=True, timeout=PATIENCE, check=False, env=environment
-    )
+    found = subprocess.run(command, input=given, capture_output=True, timeout=PATIENCE, check=False, env=environment)
     here = [np.asarray(aug(volume.copy(), key)).tobytes() for key in range(4)]
     wanted = hashlib.sha256(b"".join(here)).hexdigest()
     said = dict(line.split() for line in found.stdout.decode().splitlines())

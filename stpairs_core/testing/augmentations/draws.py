@@ -1,4 +1,4 @@
-"""Checks of what is drawn. Those that judge chance raise a false alarm for one right augmentation in 10**9, or fewer."""
+"""Checks of what is drawn. Those that judge chance fail for one right augmentation in 10**9, or fewer."""
 
 import math
 from collections.abc import Callable, Mapping

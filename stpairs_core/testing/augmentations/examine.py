@@ -22,7 +22,7 @@ class Case:
     """An augmentation, what is claimed of it and which checks are known to fail."""
 
     aug: Augmentation
-    declares: Declares = Declares()
+    declares: Declares = field(default_factory=Declares)
     expected_failed: Mapping[str, str] = field(default_factory=dict)
     """A reason for each check that is known to fail."""
     given: object = None
@@ -34,7 +34,7 @@ class Case:
         unknown = self.expected_failed.keys() - {check.name for check in CHECKS}
         if unknown:
             known = ", ".join(check.name for check in CHECKS)
-            raise InvalidSpec(f"expected_failed names no check of ours: {', '.join(sorted(unknown))}; there are {known}")
+            raise InvalidSpec(f"expected_failed names no check: {', '.join(sorted(unknown))}; there are {known}")
         missing = set(self.declares.uniform) - self.declares.ranges.keys()
         if missing or (self.declares.ranges and self.declares.parameters is None):
             raise InvalidSpec("a law or a range needs a range and `parameters` that say what was drawn for a key")

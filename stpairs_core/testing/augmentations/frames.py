@@ -107,7 +107,9 @@ def no_wrap_around(aug: Augmentation, key: int, tolerance: int, smallest: tuple[
     values = np.asarray(aug(ramp.copy(), key)).astype(int).max(axis=-1)[0, 0, :256]
     drop = int(np.diff(values).argmin())
     fall = int(-np.diff(values)[drop])
-    assert fall <= tolerance, f"grey {drop} comes out as {values[drop]}, the brighter grey {drop + 1} as {values[drop + 1]}"
+    assert fall <= tolerance, (
+        f"grey {drop} comes out as {values[drop]}, the brighter grey {drop + 1} as {values[drop + 1]}"
+    )
 
 
 def detail_survives(aug: Augmentation, volume: Volume) -> None:

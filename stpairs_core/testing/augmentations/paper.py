@@ -19,12 +19,12 @@ def f1_parameters(key: int) -> dict[str, float]:
 
 def f1(volume: Volume, key: int) -> Volume:
     """F1: colours changed, the same way in the whole volume."""
-    return recolor(volume, **f1_parameters(key))
+    return _replay(volume, f1_parameters(key))
 
 
 def f1_hue(volume: Volume, key: int) -> Volume:
     """F1 with the offset on the hue alone, so that greys stay grey."""
-    return recolor(volume, **f1_parameters(key), channels="h")
+    return _replay_hue(volume, f1_parameters(key))
 
 
 def f2(volume: Volume, key: int) -> Volume:

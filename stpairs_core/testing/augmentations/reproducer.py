@@ -25,8 +25,8 @@ def reproducer(check: Callable[..., None], given: object, source: str | None, ar
     """
     where = source or locate(given)
     known = _opening(given, where)
-    lines = [f'"""{check.__name__} fails for {where or "this augmentation"}."""', "", "from __future__ import annotations", ""]
-    lines += [*sorted(_imports(check)), "", *known, ""]
+    says = f'"""{check.__name__} fails for {where or "this augmentation"}."""'
+    lines = [says, "", "from __future__ import annotations", "", *sorted(_imports(check)), "", *known, ""]
     lines += [f"{name} = {_value(name, value, given, where)}" for name, value in arguments.items() if name != "aug"]
     code = "\n\n\n".join(["\n".join(lines), *_sources(check)])
     call = ", ".join(f"{name}={name}" for name in arguments)
@@ -61,7 +61,7 @@ def _opening(given: object, where: str | None) -> list[str]:
     name = where.partition(":")[2]
     lines = [*_path(where), _import(where, name.split(".")[0])]
     if isinstance(given, tuple):
-        return [*lines, f"aug, declares = {name}[:2]"]
+        return [*lines, f"aug = {name}[0]", *([f"declares = {name}[1]"] if len(given) > 1 else [])]
     return [*lines, f"aug = {name}"] + ([f"declares = {name}.declares"] if hasattr(given, "declares") else [])
 
 
@@ -88,7 +88,8 @@ def _value(name: str, value: Any, given: object, where: str | None) -> str:
         return array_code(value)
     if not callable(value):
         return repr(value)
-    if where is not None and (isinstance(given, tuple) or hasattr(given, "declares")):
+    carried = given[1] if isinstance(given, tuple) and len(given) > 1 else getattr(given, "declares", None)
+    if where is not None and getattr(carried, name, None) is value:
         return f"declares.{name}"
     place = locate(value)
     if place is None:
@@ -108,7 +109,7 @@ def array_code(array: Volume) -> str:
     if array.size <= LITERAL:
         return f"np.array({array.tolist()}, np.uint8)"
     rows = "\n".join(f'    "{row}"' for row in textwrap.wrap(array.tobytes().hex(), 100))
-    return f"np.frombuffer(bytes.fromhex(\n{rows}\n), np.uint8).reshape({array.shape})"
+    return f"np.frombuffer(bytes.fromhex(\n{rows}\n), np.uint8).reshape({array.shape}).copy()"
 
 
 def _needed(check: Callable[..., None]) -> dict[str, Any]:
@@ -119,7 +120,7 @@ def _needed(check: Callable[..., None]) -> dict[str, Any]:
     while waiting:
         function = inspect.unwrap(waiting.pop())
         for name in _names(function.__code__):
-            if name in vars(module) and name not in found and not name.startswith("__"):
+            if name in vars(module) and name not in found and name.isidentifier() and name[:2] != "__":
                 found[name] = vars(module)[name]
                 if getattr(found[name], "__module__", None) == module.__name__:
                     waiting.append(found[name])
@@ -149,7 +150,7 @@ def _sources(check: Callable[..., None]) -> list[str]:
     constants = [f"{name} = {_literal(value)}" for name, value in needed.items() if _plain(value)]
     functions = [value for value in needed.values() if isinstance(value, FunctionType) and value is not check]
     own = [function for function in functions if function.__module__ == check.__module__]
-    code = [inspect.getsource(function).strip() for function in (*own[::-1], check)]
+    code = [*(inspect.getsource(function).strip() for function in own[::-1]), inspect.getsource(check).strip()]
     return (["\n".join(constants)] if constants else []) + [_without_pragmas(text) for text in code]
 
 

@@ -2,8 +2,10 @@
 
 import warnings
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stpairs_core.testing.augmentations.declares import Augmentation, Shape, Volume
 
@@ -82,16 +84,12 @@ def taken(aug: Augmentation, volume: Volume, key: int, output_shape: Callable[[S
     assert found == wanted, f"a volume of {volume.shape} comes out as {found}, not {wanted}"
 
 
-def one_frame_works(
-    aug: Augmentation, volume: Volume, key: int, output_shape: Callable[[Shape], Shape] | None
-) -> None:
+def one_frame_works(aug: Augmentation, volume: Volume, key: int, output_shape: Callable[[Shape], Shape] | None) -> None:
     """A volume of one frame, or of the fewest declared, comes back as a volume."""
     taken(aug, volume, key, output_shape)
 
 
-def one_pixel_works(
-    aug: Augmentation, volume: Volume, key: int, output_shape: Callable[[Shape], Shape] | None
-) -> None:
+def one_pixel_works(aug: Augmentation, volume: Volume, key: int, output_shape: Callable[[Shape], Shape] | None) -> None:
     """Frames of one pixel, or of the smallest declared size, come back as a volume."""
     taken(aug, volume, key, output_shape)
 
@@ -103,9 +101,7 @@ def thin_volumes_work(
     taken(aug, volume, key, output_shape)
 
 
-def odd_sizes_work(
-    aug: Augmentation, volume: Volume, key: int, output_shape: Callable[[Shape], Shape] | None
-) -> None:
+def odd_sizes_work(aug: Augmentation, volume: Volume, key: int, output_shape: Callable[[Shape], Shape] | None) -> None:
     """Odd numbers of frames, rows and columns lose no voxel."""
     taken(aug, volume, key, output_shape)
 
@@ -117,15 +113,15 @@ def extremes_work(aug: Augmentation, volume: Volume, key: int) -> None:
         aug(volume.copy(), key)
 
 
-def refused(aug: Augmentation, bad: np.ndarray, key: int, what: str) -> None:
+def refused(aug: Augmentation, bad: NDArray[Any], key: int, what: str) -> None:
     """Nothing where `bad` raises an error that was meant for the caller."""
     try:
         aug(bad, key)
     except Exception as error:
-        accident = isinstance(error, ACCIDENTS) or not str(error)
-        assert not accident, f"{what} break it with {type(error).__name__}: {error}; not a clear ValueError or TypeError"
-        return
-    raise AssertionError(f"{what} are taken without a word")
+        if isinstance(error, ACCIDENTS) or not str(error):
+            raise AssertionError(f"{what} break it with {type(error).__name__}: {error}; no clear error") from error
+    else:
+        raise AssertionError(f"{what} are taken without a word")
 
 
 def refuses_float(aug: Augmentation, volume: Volume, key: int) -> None:
@@ -146,7 +142,7 @@ def empty_is_refused_or_stays_empty(aug: Augmentation, volume: Volume, key: int)
         try:
             found = np.shape(aug(empty, key))
         except Exception as error:
-            accident = isinstance(error, ACCIDENTS) or not str(error)
-            assert not accident, f"a volume without {name} breaks it with {type(error).__name__}: {error}"
+            if isinstance(error, ACCIDENTS) or not str(error):
+                raise AssertionError(f"a volume without {name} breaks it: {type(error).__name__}: {error}") from error
         else:
             assert 0 in found, f"a volume without {name} comes out as {found}"

@@ -47,9 +47,11 @@ def samples(smallest: tuple[int, int, int] = (1, 1, 1)) -> dict[str, Volume]:
 def colours(size: tuple[int, int, int]) -> Volume:
     """(T, H, W, 3): colours of all hues without order; squares of the index, spread by the golden ratio."""
     index = np.arange(int(np.prod(size)) * 3, dtype=np.uint64)
-    return ((index * index * np.uint64(40503) + index * np.uint64(2654435761)) >> np.uint64(13)).astype(
-        np.uint8
-    ).reshape(*size, 3)
+    return (
+        ((index * index * np.uint64(40503) + index * np.uint64(2654435761)) >> np.uint64(13))
+        .astype(np.uint8)
+        .reshape(*size, 3)
+    )
 
 
 def _fitted(size: tuple[int, int, int], smallest: tuple[int, int, int]) -> tuple[int, int, int]:
