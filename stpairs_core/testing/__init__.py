@@ -9,7 +9,7 @@ import sys
 
 # Before the modules that assert are loaded; without pytest nobody reads what it would show.
 if "pytest" in sys.modules:
-    sys.modules["pytest"].register_assert_rewrite("stpairs_core.testing")
+    sys.modules["pytest"].register_assert_rewrite("stpairs_core.testing.augmentations", "stpairs_core.testing.learners")
 
 from stpairs_core.testing.augmentations import Declares, check_augmentation, parametrize_with_checks
 from stpairs_core.testing.learners import check_learner, example_batch

@@ -9,7 +9,7 @@ from typing import Any, Literal, cast
 from stpairs_core.errors import InvalidSpec
 from stpairs_core.testing.augmentations.catalogue import CHECKS, Check
 from stpairs_core.testing.augmentations.declares import Augmentation, Declares, Volume
-from stpairs_core.testing.augmentations.reproducer import reproducer
+from stpairs_core.testing.augmentations.reproducer import locate, reproducer
 from stpairs_core.testing.augmentations.samples import KEYS, samples
 
 TRIES = 200
@@ -131,7 +131,9 @@ def _failed(check: Check, case: Case, fixed: dict[str, Any], inputs: dict[str, A
     text = str(failure).splitlines()[0] if str(failure) else "no message"
     detail = text if isinstance(failure, AssertionError) else f"raised {type(failure).__name__}: {text}"
     arguments = {name: (fixed | inputs)[name] for name in inspect.signature(check.run).parameters}
-    given = case.aug if case.given is None else case.given
+    # A tuple written in a list has no name of its own, but its augmentation may have one.
+    named = case.given is not None and (case.source or locate(case.given))
+    given = case.given if named else case.aug
     return Verdict(check.name, "failed", detail, reproducer(check.run, given, case.source, arguments))
 
 

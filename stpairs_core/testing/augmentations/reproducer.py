@@ -104,7 +104,9 @@ def array_code(array: Volume) -> str:
     >>> array_code(np.full((1, 2, 2, 3), 7, np.uint8))
     'np.full((1, 2, 2, 3), 7, np.uint8)'
     """
-    if array.size and (array == array.flat[0]).all():
+    if not array.size:
+        return f"np.zeros({array.shape}, np.uint8)"
+    if (array == array.flat[0]).all():
         return f"np.full({array.shape}, {int(array.flat[0])}, np.uint8)"
     if array.size <= LITERAL:
         return f"np.array({array.tolist()}, np.uint8)"
