@@ -81,12 +81,19 @@ def global_generators() -> dict[str, tuple[Callable[[], Any], Callable[[Any], ob
     return found
 
 
+def same_state(one: Any, other: Any) -> bool:
+    """Whether two states of a generator, nested tuples of arrays and numbers, are equal."""
+    if isinstance(one, tuple):
+        return len(one) == len(other) and all(same_state(a, b) for a, b in zip(one, other, strict=True))
+    return np.array_equal(one, other)
+
+
 def global_generators_untouched(aug: Augmentation, volume: Volume, key: int) -> None:
     """The global generators of Python, NumPy and torch are where they were: others' draws do not change."""
     generators = global_generators()
     before = {name: state() for name, (state, _, _) in generators.items()}
     aug(volume.copy(), key)
-    moved = [n for n, (state, _, _) in generators.items() if pickle.dumps(state()) != pickle.dumps(before[n])]
+    moved = [name for name, (state, _, _) in generators.items() if not same_state(state(), before[name])]
     for name, (_, restore, _) in generators.items():
         restore(before[name])
     assert not moved, f"the global generator of {' and '.join(moved)} has moved"
