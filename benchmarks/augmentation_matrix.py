@@ -1,6 +1,6 @@
 """Write docs/augmentation-matrix.md: the checks of the testing kit on video augmentations of others, as called here.
 
-    python benchmarks/augmentation_matrix.py docs/augmentation-matrix.md
+    python -m benchmarks.augmentation_matrix docs/augmentation-matrix.md
 
 in an environment with stpairs and those of kornia, albumentations, torchvision, vidaug, imgaug that are to be seen.
 """
@@ -14,9 +14,9 @@ import warnings
 from datetime import UTC, datetime
 from pathlib import Path
 
-import augmentations_of_others as others
 import numpy as np
 
+from benchmarks import augmentations_of_others as others
 from stpairs_core.testing.augmentations import CHECKS, Case, Verdict, examine
 
 BY_ADAPTER = {
@@ -102,7 +102,7 @@ def _provenance() -> str:
         f"Made on {datetime.now(UTC):%Y-%m-%d} at commit {commit} by `benchmarks/augmentation_matrix.py`, on "
         f"{platform.system()} {platform.machine()}, with {', '.join(f'{k} {v}' for k, v in versions.items())}. To run "
         "it again, install stpairs and the libraries beside it and run "
-        "`python benchmarks/augmentation_matrix.py docs/augmentation-matrix.md`.",
+        "`python -m benchmarks.augmentation_matrix docs/augmentation-matrix.md`.",
         "",
     ]
     if others.STUBBED:

@@ -138,10 +138,9 @@ if albumentations is not None:
             self.pipeline.set_random_seed(key % 2**32)
             return PerFrame(lambda frame: self.pipeline(image=frame)["image"])(volume)
 
-    jitter = albumentations.ColorJitter(p=1.0)
-    albumentations_images = Images(albumentations.Compose([jitter]))
-    albumentations_replay = Replayed(albumentations.ReplayCompose([jitter]))
-    albumentations_each = OneByOne(albumentations.Compose([jitter]))
+    albumentations_images = Images(albumentations.Compose([albumentations.ColorJitter(p=1.0)]))
+    albumentations_replay = Replayed(albumentations.ReplayCompose([albumentations.ColorJitter(p=1.0)]))
+    albumentations_each = OneByOne(albumentations.Compose([albumentations.ColorJitter(p=1.0)]))
     albumentations_flip = Images(albumentations.Compose([albumentations.HorizontalFlip(p=0.5)]))
     seeded = "`pipeline.set_random_seed(key)`, then "
     COLUMNS += [
@@ -234,15 +233,16 @@ if vidaug is not None:
 
 def seed_both(key: int) -> None:
     random.seed(key)
-    np.random.seed(key)
+    np.random.seed(key)  # noqa: NPY002  # what is tried here
 
 
 def from_global_state(volume: Volume) -> Volume:
     """What stands in many training scripts: a flip and a gain out of the global generators."""
     if random.random() < 0.5:
         volume = volume[:, :, ::-1]
-    gain = np.random.uniform(0.8, 1.2)
-    return np.clip(volume * gain, 0, 255).astype(np.uint8)
+    gain = np.random.uniform(0.8, 1.2)  # noqa: NPY002
+    result: Volume = np.clip(volume * gain, 0, 255).astype(np.uint8)
+    return result
 
 
 hand_written = Seeded(from_global_state, seed_both)

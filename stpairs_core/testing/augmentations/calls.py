@@ -1,6 +1,7 @@
 """Checks of calls: what the key decides, and that nothing else does: no earlier call, generator, thread or process."""
 
 import hashlib
+import itertools
 import os
 import pickle
 import random  # noqa: TID251  # watched, not drawn from
@@ -8,7 +9,7 @@ import subprocess
 import sys
 import unittest
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor, wait
 from typing import Any
 
 import numpy as np
@@ -129,19 +130,44 @@ def batch_equals_loop(
         assert gap <= tolerance, f"row {row} of a batch is {gap} levels from the same volume alone"
 
 
-def threads_equal_serial(aug: Augmentation, volume: Volume) -> None:
-    """Four threads at once give what one after the other gives."""
-    keys = list(range(16)) * 2
-    serial = [np.array(aug(volume.copy(), key)) for key in keys]
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)  # a thread may be stopped anywhere
+def interrupted(aug: Augmentation, volume: Volume, key: int, at: int, pool: Executor) -> tuple[Volume, int]:
+    """The result when another thread's whole call comes in between, and how many Python functions were called.
+
+    The other one comes as the function of number `at` is called; it is not waited for where the two share a lock.
+    """
+    calls = itertools.count()
+
+    def come_between(frame: object, event: str, argument: object) -> None:
+        if next(calls) == at:
+            wait([pool.submit(aug, 255 - volume, key + 1)], 0.1)
+
+    before = sys.gettrace()
+    sys.settrace(come_between)
     try:
-        with ThreadPoolExecutor(4) as pool:
-            together = list(pool.map(lambda key: np.array(aug(volume.copy(), key)), keys))
+        result = np.array(aug(volume.copy(), key))
     finally:
-        sys.setswitchinterval(interval)
-    wrong = sorted({k for k, one, other in zip(keys, serial, together, strict=True) if not np.array_equal(one, other)})
-    assert not wrong, f"in four threads, keys {wrong} give other results than one after the other"
+        sys.settrace(before)
+    return result, next(calls)
+
+
+def threads_equal_serial(aug: Augmentation, volume: Volume) -> None:
+    """Four threads at once give what one after the other gives, wherever one of them is interrupted by another.
+
+    Left to themselves threads collide rarely. So one is stopped at up to 100 of the Python functions it calls, one
+    after the other, and another runs meanwhile: that finds what lies between setting a seed and drawing from it.
+    """
+    keys = list(range(16))
+    serial = [np.array(aug(volume.copy(), key)) for key in keys]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda key: np.array(aug(volume.copy(), key)), keys))
+        wrong = [k for k, one, other in zip(keys, serial, together, strict=True) if not np.array_equal(one, other)]
+        assert not wrong, f"in four threads, keys {wrong} give other results than one after the other"
+        total = interrupted(aug, volume, keys[0], -1, pool)[1]
+        for key in keys[:4]:
+            for at in range(key, total, max(1, total // 25)):
+                result, _ = interrupted(aug, volume, key, at, pool)
+                same = np.array_equal(result, serial[key])
+                assert same, f"key {key} gives another result when a thread with key {key + 1} comes in between"
 
 
 def pickles(aug: Augmentation, volume: Volume, key: int) -> None:
