@@ -41,6 +41,9 @@ design cannot pass the checks on global generators and threads. What is claimed 
 `ok` holds · **no** does not · `a` holds because our adapter (uint8 to float clips and back) does it, not the library ·
 `·` not claimed, so not checked
 
+`result_is_no_view` fails where a flip is a view, or where it is not applied and the volume itself is handed back;
+whoever writes into the result then writes into the video.
+
 Reading the colour columns: one draw for the whole volume is what `same_on_frame=True`, the target `images`,
 `ReplayCompose` and `tv_tensors.Video` are for.
 """

@@ -32,11 +32,12 @@ class Column:
     """Volumes go through our `FloatClips`, which copies them and refuses what is none."""
 
 
-COLOUR = Declares(random=True, pixelwise=True, grey_stays_grey=True, tolerance=1)
+# strict_input is claimed of none: these libraries take floats and other numbers of channels on purpose.
+COLOUR = Declares(strict_input=False, random=True, pixelwise=True, grey_stays_grey=True, tolerance=1)
 """A colour jitter that knows no place; one level for floating-point arithmetic."""
-JITTER = Declares(random=True, grey_stays_grey=True, tolerance=1)
+JITTER = Declares(strict_input=False, random=True, grey_stays_grey=True, tolerance=1)
 """With a contrast about the frame's mean, which is framewise but not pixelwise."""
-FLIP = Declares(random=True, mirrors=True, involution=True)
+FLIP = Declares(strict_input=False, random=True, mirrors=True, involution=True)
 
 COLUMNS: list[Column] = [
     Column("stpairs F1", "`f1(volume, key)`, ours", *F1),
@@ -86,11 +87,21 @@ STUBBED = declare_operators()
 transforms = library("torchvision.transforms.v2", "torchvision")
 tv_tensors = library("torchvision.tv_tensors", "torchvision")
 
+
+# Functions of our own: torch.manual_seed is not the object that pickle finds, random.seed brings its generator along.
+def seed_torch(key: int) -> None:
+    torch.manual_seed(key)
+
+
+def seed_random(key: int) -> None:
+    random.seed(key)
+
+
 if kornia is not None:
 
     def kornia_video(same: bool, *parts: Any) -> Augmentation:
         sequence = kornia.VideoSequential(*parts, data_format="BTCHW", same_on_frame=same)
-        return Seeded(FloatClips(sequence, torch.from_numpy, "NTCHW"), torch.manual_seed)
+        return Seeded(FloatClips(sequence, torch.from_numpy, "NTCHW"), seed_torch)
 
     jiggle = (0.2, 0.2, 0.2, 0.1)
     kornia_same = kornia_video(True, kornia.ColorJiggle(*jiggle, p=1.0))
@@ -185,10 +196,10 @@ if transforms is not None:
             return np.asarray(self.transform(tv_tensors.Image(picture)).permute(1, 2, 0))
 
     tv_jitter = transforms.ColorJitter(0.2, 0.2, 0.2, 0.1)
-    torchvision_video = Seeded(AsVideo(tv_jitter), torch.manual_seed)
-    torchvision_seeded = PerFrame(AsPicture(tv_jitter), torch.manual_seed)
-    torchvision_each = Seeded(PerFrame(AsPicture(tv_jitter)), torch.manual_seed)
-    torchvision_flip = Seeded(AsVideo(transforms.RandomHorizontalFlip(0.5)), torch.manual_seed)
+    torchvision_video = Seeded(AsVideo(tv_jitter), seed_torch)
+    torchvision_seeded = PerFrame(AsPicture(tv_jitter), seed_torch)
+    torchvision_each = Seeded(PerFrame(AsPicture(tv_jitter)), seed_torch)
+    torchvision_flip = Seeded(AsVideo(transforms.RandomHorizontalFlip(0.5)), seed_torch)
     seeded = "`torch.manual_seed(key)`, then "
     COLUMNS += [
         Column("torchvision colour", seeded + "v2 `ColorJitter` on a `tv_tensors.Video`", torchvision_video, JITTER),
@@ -220,7 +231,7 @@ if vidaug is not None:
         def __call__(self, volume: Volume) -> Volume:
             return np.stack(self.transform(list(volume)))
 
-    vidaug_flip = Seeded(OfFrames(vidaug.Sequential([vidaug.Sometimes(0.5, vidaug.HorizontalFlip())])), random.seed)
+    vidaug_flip = Seeded(OfFrames(vidaug.Sequential([vidaug.Sometimes(0.5, vidaug.HorizontalFlip())])), seed_random)
     COLUMNS += [
         Column(
             "vidaug flip",

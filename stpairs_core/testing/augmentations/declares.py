@@ -32,6 +32,8 @@ class Declares:
     """A frame's result depends on that frame and the key alone, not on its place or on other frames."""
     keeps_input: bool = True
     """The volume given is left as it was, and the result shares no memory with it. False: works in place."""
+    strict_input: bool = True
+    """Floats and other numbers of channels are refused. False: they are taken on purpose."""
     keeps_detail: bool = True
     """A colourful volume stays one, for most keys: not all black, not all white, not three levels."""
     output_shape: Callable[[Shape], Shape] | None = same_shape

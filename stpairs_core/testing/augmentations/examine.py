@@ -126,7 +126,7 @@ def _failure(check: Check, arguments: Mapping[str, Any]) -> Exception | None:
 
 
 def _failed(check: Check, case: Case, fixed: dict[str, Any], inputs: dict[str, Any], failure: Exception) -> Verdict:
-    if {"volume", "key"} <= inputs.keys():
+    if check.shrinks and {"volume", "key"} <= inputs.keys():
         inputs, failure = _smaller(check, case, fixed, inputs, failure)
     text = str(failure).splitlines()[0] if str(failure) else "no message"
     detail = text if isinstance(failure, AssertionError) else f"raised {type(failure).__name__}: {text}"
