@@ -52,6 +52,7 @@ Reading the colour columns: one draw for the whole volume is what `same_on_frame
 def main(path: Path) -> None:
     """Run all checks on all columns and write the page."""
     warnings.simplefilter("ignore")  # libraries warn of each other's versions
+    commit = _commit()  # of the code that runs, whatever is committed meanwhile
     letters = dict(zip(string.ascii_uppercase, others.COLUMNS, strict=False))
     found: dict[str, dict[str, Verdict]] = {}
     for letter, column in letters.items():
@@ -59,7 +60,7 @@ def main(path: Path) -> None:
         found[letter] = {one.check: one for one in examine(Case(column.aug, column.declares))}
         failed = sum(not one.ok for one in found[letter].values())
         print(f"{letter} {column.title}: {failed} fail, {time.perf_counter() - started:.1f} s", flush=True)
-    parts = [HEAD, _columns(letters), _table(letters, found), _failures(letters, found), _provenance()]
+    parts = [HEAD, _columns(letters), _table(letters, found), _failures(letters, found), _provenance(commit)]
     path.write_text("\n".join(parts), encoding="utf-8")
 
 
@@ -94,10 +95,15 @@ def _failures(letters: dict[str, others.Column], found: dict[str, dict[str, Verd
     return "\n".join(lines)
 
 
-def _provenance() -> str:
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True, cwd=Path(__file__).parent
-    ).stdout.strip()
+def _commit() -> str:
+    here = Path(__file__).parent
+    found = subprocess.run(
+        ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, cwd=here, check=True
+    )
+    return found.stdout.strip()
+
+
+def _provenance(commit: str) -> str:
     versions = {"Python": platform.python_version(), "numpy": np.__version__} | others.VERSIONS
     lines = [
         "## Where this is from",

@@ -7,6 +7,7 @@ import pickle
 import random  # noqa: TID251  # watched, not drawn from
 import subprocess
 import sys
+import time
 import unittest
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor, wait
@@ -130,16 +131,19 @@ def batch_equals_loop(
         assert gap <= tolerance, f"row {row} of a batch is {gap} levels from the same volume alone"
 
 
-def interrupted(aug: Augmentation, volume: Volume, key: int, at: int, pool: Executor) -> tuple[Volume, int]:
+def interrupted(
+    aug: Augmentation, volume: Volume, key: int, at: int, pool: Executor, patience: float
+) -> tuple[Volume, int]:
     """The result when another thread's whole call comes in between, and how many Python functions were called.
 
-    The other one comes as the function of number `at` is called; it is not waited for where the two share a lock.
+    The other one comes as the function of number `at` is called. It is waited for some seconds only, for the two may
+    share a lock.
     """
     calls = itertools.count()
 
     def come_between(frame: object, event: str, argument: object) -> None:
         if next(calls) == at:
-            wait([pool.submit(aug, 255 - volume, key + 1)], 0.1)
+            wait([pool.submit(aug, 255 - volume, key + 1)], patience)
 
     before = sys.gettrace()
     sys.settrace(come_between)
@@ -157,15 +161,17 @@ def threads_equal_serial(aug: Augmentation, volume: Volume) -> None:
     after the other, and another runs meanwhile: that finds what lies between setting a seed and drawing from it.
     """
     keys = list(range(16))
+    started = time.perf_counter()
     serial = [np.array(aug(volume.copy(), key)) for key in keys]
+    patience = 0.01 + 4 * (time.perf_counter() - started) / len(keys)
     with ThreadPoolExecutor(4) as pool:
         together = list(pool.map(lambda key: np.array(aug(volume.copy(), key)), keys))
         wrong = [k for k, one, other in zip(keys, serial, together, strict=True) if not np.array_equal(one, other)]
         assert not wrong, f"in four threads, keys {wrong} give other results than one after the other"
-        total = interrupted(aug, volume, keys[0], -1, pool)[1]
+        total = interrupted(aug, volume, keys[0], -1, pool, patience)[1]
         for at in range(0, total, -(-total // 400)):
             for key in keys[:4] if total < 100 else [at % 4]:
-                result, _ = interrupted(aug, volume, key, at, pool)
+                result, _ = interrupted(aug, volume, key, at, pool, patience)
                 same = np.array_equal(result, serial[key])
                 assert same, f"key {key} gives another result when a thread with key {key + 1} comes in between"
 
