@@ -12,13 +12,14 @@ import pytest
 
 from planted.draws import Volume, brighter
 from planted.right import RIGHT
-from planted.wrong import FAULTS, flickers
+from planted.wrong import FAULTS, flickers, hangs_after_a_fork
 from stpairs_core.errors import InvalidSpec
 from stpairs_core.testing.augmentations import (
     CHECKS,
     Augmentation,
     AugmentationFailed,
     Declares,
+    calls,
     case_of,
     check_augmentation,
     examine,
@@ -290,6 +291,13 @@ def test_what_does_not_pickle_is_not_sent_to_another_process() -> None:
     verdicts = {found.check: found for found in examine(case_of(lambda volume, key: brighter(volume, 0)))}
     assert verdicts["pickles"].outcome == "failed"
     assert (verdicts[PROCESSES].outcome, verdicts[PROCESSES].detail) == ("skipped", "it does not pickle")
+
+
+def test_a_forked_process_that_hangs_is_ended_and_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calls, "PATIENCE", 8)
+    [check] = [check for check in CHECKS if check.name == PROCESSES]
+    with pytest.raises(AugmentationFailed, match=f"{PROCESSES}: a forked process gives nothing: no answer in 8 s"):
+        check_augmentation(hangs_after_a_fork, checks=[check])
 
 
 def test_the_kit_needs_neither_pytest_nor_hypothesis_to_check() -> None:

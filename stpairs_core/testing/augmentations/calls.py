@@ -5,6 +5,7 @@ import itertools
 import os
 import pickle
 import random  # noqa: TID251  # watched, not drawn from
+import signal
 import subprocess
 import sys
 import time
@@ -17,7 +18,7 @@ import numpy as np
 
 from stpairs_core.testing.augmentations.declares import Augmentation, Volume
 
-PATIENCE = 120
+PATIENCE = 60
 """Seconds that another process may take."""
 
 # Reads the path and the augmentation, prints what it gives: here, and in a child forked after it was used.
@@ -186,6 +187,24 @@ def pickles(aug: Augmentation, volume: Volume, key: int) -> None:
     assert same, "after pickling it gives another result"
 
 
+def elsewhere(given: bytes) -> tuple[dict[str, str], str]:
+    """What processes that are given the path, the augmentation and a volume say, by name; and why one says nothing."""
+    command = [sys.executable, "-W", "ignore", "-c", ELSEWHERE]
+    environment = os.environ | {"PYTHONHASHSEED": "12345"}  # no order may hang on the hashes of strings
+    pipe = subprocess.PIPE
+    child = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, env=environment, start_new_session=True)
+    try:
+        said, wrong = child.communicate(given, PATIENCE)
+        why = " ".join(wrong.decode(errors="replace").strip().splitlines()[-1:])
+    except subprocess.TimeoutExpired:
+        os.killpg(child.pid, signal.SIGKILL)  # a forked child too, which holds the pipes open
+        said, why = child.communicate()[0], f"no answer in {PATIENCE} s"
+    finally:
+        if child.poll() is None:
+            os.killpg(child.pid, signal.SIGKILL)
+    return dict(line.split() for line in said.decode().splitlines()), why
+
+
 def processes_equal_this(aug: Augmentation, volume: Volume) -> None:
     """A spawned process, and one forked after use, give the bytes that this one gives."""
     try:
@@ -194,13 +213,9 @@ def processes_equal_this(aug: Augmentation, volume: Volume) -> None:
         raise unittest.SkipTest("it does not pickle") from error
     if b"__main__" in given:
         raise unittest.SkipTest("it is defined in __main__, which no other process can import")
-    command = [sys.executable, "-W", "ignore", "-c", ELSEWHERE]
-    environment = os.environ | {"PYTHONHASHSEED": "12345"}  # no order may hang on the hashes of strings
-    found = subprocess.run(command, input=given, capture_output=True, timeout=PATIENCE, check=False, env=environment)
+    said, why = elsewhere(given)
     here = [np.asarray(aug(volume.copy(), key)).tobytes() for key in range(4)]
     wanted = hashlib.sha256(b"".join(here)).hexdigest()
-    said = dict(line.split() for line in found.stdout.decode().splitlines())
     for where in ("spawned", "forked") if hasattr(os, "fork") else ("spawned",):
-        last = found.stderr.decode(errors="replace").strip().splitlines()[-1:]
-        assert where in said, f"a {where} process gives nothing: {' '.join(last)}"
+        assert where in said, f"a {where} process gives nothing: {why}"
         assert said[where] == wanted, f"a {where} process gives other bytes than this one"

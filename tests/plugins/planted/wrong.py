@@ -1,5 +1,6 @@
 """One fault each: `FAULTS` maps the check that must find it to the augmentation and what it claims."""
 
+import os
 import random
 import threading
 import time
@@ -263,6 +264,21 @@ class HoldsALock:
 
 
 holds_a_lock = HoldsALock()
+
+
+class HangsAfterAFork:
+    """Waits for threads that a fork has not taken along, as some libraries do."""
+
+    user = 0
+
+    def __call__(self, volume: Volume, key: int) -> Volume:
+        HangsAfterAFork.user = HangsAfterAFork.user or os.getpid()
+        if HangsAfterAFork.user != os.getpid():
+            time.sleep(3600)
+        return brighter(volume, amount(key))
+
+
+hangs_after_a_fork = HangsAfterAFork()
 
 
 def hashes_a_name(volume: Volume, key: int) -> Volume:
