@@ -44,6 +44,9 @@ design cannot pass the checks on global generators and threads. What is claimed 
 `result_is_no_view` fails where a flip is a view, or where it is not applied and the volume itself is handed back;
 whoever writes into the result then writes into the video.
 
+`processes_equal_this` forks a process in which the augmentation has run already. Where torch has used several threads
+before the fork, the child waits for threads that it does not have: with OMP_NUM_THREADS=1 column J passes.
+
 Reading the colour columns: one draw for the whole volume is what `same_on_frame=True`, the target `images`,
 `ReplayCompose` and `tv_tensors.Video` are for.
 """
