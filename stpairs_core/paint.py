@@ -182,8 +182,9 @@ def _repaint(typing: Any, found: Any, turn: Any, r: Any, g: Any, b: Any, start: 
 def saturations() -> NDArray[np.float64]:
     """C / V for each entry of the table with chroma <= value, up to the end of its sixteen, in order: made once."""
     value, chroma = np.mgrid[:LEVELS, :LEVELS].astype(np.float64)
-    ratios: NDArray[np.float64] = chroma / np.maximum(value, 1)
-    return ratios[chroma // lanes.LANES <= value // lanes.LANES]
+    wanted = np.nonzero(chroma // lanes.LANES <= value // lanes.LANES)
+    ratios: NDArray[np.float64] = (chroma / np.maximum(value, 1))[wanted]
+    return ratios
 
 
 @kernel

@@ -7,16 +7,17 @@ from types import ModuleType
 import pytest
 
 import stpairs_core
-import stpairs_core.testing
+import stpairs_core.testing.augmentations
 import stpairs_onnx
 import stpairs_torch
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
-@pytest.mark.parametrize(
-    "package", [stpairs_core, stpairs_core.testing, stpairs_torch, stpairs_onnx], ids=lambda p: p.__name__
-)
+PACKAGES = [stpairs_core, stpairs_core.testing, stpairs_core.testing.augmentations, stpairs_torch, stpairs_onnx]
+
+
+@pytest.mark.parametrize("package", PACKAGES, ids=lambda package: package.__name__)
 def test_every_public_name_is_in_the_docs(package: ModuleType) -> None:
     words = set(re.findall(r"\w+", (ROOT / "docs" / "api.md").read_text(encoding="utf-8")))
     assert set(package.__all__) <= words

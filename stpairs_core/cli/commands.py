@@ -7,6 +7,7 @@ from typing import Annotated, Protocol, Union, cast
 
 import tyro
 
+from stpairs_core.cli.check_augmentation import CheckAugmentation
 from stpairs_core.cli.demo import Demo
 from stpairs_core.cli.doctor import Doctor
 from stpairs_core.cli.embed import Embed
@@ -53,6 +54,7 @@ def _parsed(argv: list[str]) -> object:
             Annotated[Embed, tyro.conf.subcommand("embed")],
             Annotated[Search, tyro.conf.subcommand("search")],
             Annotated[Demo, tyro.conf.subcommand("demo")],
+            Annotated[CheckAugmentation, tyro.conf.subcommand("check-augmentation")],
         ],
         prog="stpairs",
         args=argv,

@@ -1,5 +1,10 @@
-"""Hypothesis strategies for the values that the core passes on: sizes of videos, mining specs, miners and plans."""
+"""Hypothesis strategies for the values that the core passes on: volumes, videos, mining specs, miners and plans.
 
+All favour the edges where code breaks: one frame, one pixel, odd sizes, grey, black, saturated, read-only memory.
+"""
+
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +21,77 @@ seeds = st.integers(0, 2**64 - 1)
 
 volume_shapes = st.builds(VolumeShape, st.integers(1, 4), st.integers(1, 4), st.integers(1, 4))
 """Small volumes."""
+
+
+edge_shapes = st.one_of(
+    st.sampled_from(
+        [VolumeShape(*size) for size in ((1, 1, 1), (1, 5, 4), (3, 1, 1), (2, 1, 7), (2, 7, 1), (3, 5, 7))]
+    ),
+    volume_shapes,
+)
+"""Small volumes, every other one at an edge: one frame, one pixel, one row, one column, odd on every axis."""
+
+CONTENTS = ("any", "black", "white", "one grey", "greys", "saturated", "one colour", "still")
+"""What a volume shows; "still": one frame repeated."""
+LAYOUTS = ("C", "Fortran", "negative strides", "gaps", "read-only")
+"""How a volume lies in memory."""
+
+
+def contents(size: tuple[int, int, int], kinds: Sequence[str] = CONTENTS) -> st.SearchStrategy[NDArray[np.uint8]]:
+    """uint8 (T, H, W, 3) of that size, C-contiguous: any bytes, or one of the edges of colour."""
+    return st.one_of(*(_content(kind, size) for kind in kinds))
+
+
+def _content(kind: str, size: tuple[int, int, int]) -> st.SearchStrategy[NDArray[np.uint8]]:
+    frames, height, width = size
+    if kind == "black" or kind == "white":
+        return st.builds(np.full, st.just((*size, 3)), st.just(255 * (kind == "white")), st.just(np.uint8))
+    shape = {
+        "any": (*size, 3),
+        "one grey": (1, 1, 1, 1),
+        "greys": (*size, 1),
+        "saturated": (*size, 3),
+        "one colour": (1, 1, 1, 3),
+        "still": (min(frames, 1), height, width, 3),
+    }[kind]
+    count = math.prod(shape)
+    numbers = st.binary(min_size=count, max_size=count).map(lambda b: np.frombuffer(b, np.uint8).reshape(shape))
+    if kind == "saturated":
+        numbers = numbers.map(lambda array: array % 2 * np.uint8(255))
+    return numbers.map(lambda array: np.broadcast_to(array, (*size, 3)).copy())
+
+
+def laid_out(volume: NDArray[np.uint8], layout: str) -> NDArray[np.uint8]:
+    """An equal array of any dimensions in another memory layout, one of `LAYOUTS`."""
+    backwards = (slice(None, None, -1),) * volume.ndim
+    made: dict[str, Callable[[], NDArray[np.uint8]]] = {
+        "C": lambda: volume.copy(order="C"),
+        "Fortran": lambda: np.asfortranarray(volume),
+        "negative strides": lambda: volume[backwards].copy()[backwards],
+        "gaps": lambda: np.repeat(volume, 2, axis=-2)[..., ::2, :],
+        "read-only": lambda: np.frombuffer(volume.tobytes(), np.uint8).reshape(volume.shape),
+    }
+    return made[layout]()
+
+
+@st.composite
+def volumes(
+    draw: st.DrawFn,
+    shapes: st.SearchStrategy[VolumeShape] = edge_shapes,
+    kinds: Sequence[str] = CONTENTS,
+    layouts: Sequence[str] = LAYOUTS,
+) -> NDArray[np.uint8]:
+    """One volume, uint8 (T, H, W, 3): of any size, colour and memory layout, the edges of each often."""
+    shape = draw(shapes)
+    volume = draw(contents((shape.frames, shape.height, shape.width), kinds))
+    return laid_out(volume, draw(st.sampled_from(layouts)))
+
+
+@st.composite
+def videos(draw: st.DrawFn, sizes: NDArray[np.int32]) -> list[NDArray[np.uint8]]:
+    """One video, uint8 (frames, height, width, 3), for each row of extents (N, 3), in any colour and layout."""
+    extents = [(frames, height, width) for frames, height, width in sizes.tolist()]
+    return [laid_out(draw(contents(extent)), draw(st.sampled_from(LAYOUTS))) for extent in extents]
 
 
 @st.composite
