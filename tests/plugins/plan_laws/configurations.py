@@ -29,7 +29,7 @@ class Configuration:
     def size(self) -> Extent:
         """What a volume takes on each axis: with a stride, more frames of the video than of the volume."""
         shape = self.spec.volume
-        return (shape.frames - 1) * getattr(self.spec, "temporal_stride", 1) + 1, shape.height, shape.width
+        return (shape.frames - 1) * self.spec.temporal_stride + 1, shape.height, shape.width
 
 
 Mine = Callable[[Configuration, int], Plans]
@@ -70,6 +70,8 @@ CONFIGURATIONS = [
     Configuration("tight boundary", _SMALL, _spec(_CUBE, boundary=3)),
     Configuration("redraw the video", _SMALL, _spec(_CUBE, redraw="video")),
     Configuration("redraw within a boundary", _USUAL, _spec(redraw="video", boundary=20), [*"aabbccdde"]),
+    Configuration("every third frame", _USUAL, _spec(temporal_stride=3)),
+    Configuration("every second frame", _SMALL, _spec(_CUBE, temporal_stride=2, boundary=6)),
     Configuration("literal Algorithm 1", _USUAL, _spec(positive_ratio=0.3, literal_algorithm1=True)),
     Configuration("negatives changed", _USUAL, _spec(augment="negatives")),
     Configuration("other chances", _SMALL, _spec(_CUBE, recolor_probability=0.1, flip_probability=0.8, channels="h")),

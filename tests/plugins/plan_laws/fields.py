@@ -67,6 +67,8 @@ def possible(plan: PairPlan, whose: Population) -> bool:
         return False
     if plan.video.min() < 0 or plan.video.max() >= len(free) or plan.origin.min() < 0:
         return False
+    if (plan.shape, plan.stride) != (whose.configuration.spec.volume, whose.configuration.spec.temporal_stride):
+        return False
     still = not plan.flip[:, 0].any() and not plan.recolor[:, 0].any()
     return bool(still and (plan.origin < free.astype(np.int32)[plan.video]).all()) and _colors_possible(plan)
 

@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import fft
 
-from plan_laws.configurations import ROWS
 from plan_laws.exact import Table, components, negative_videos, positive_videos, starts
 from plan_laws.fields import FIELDS, SLOTS, Population, fractions, joints, margins
 from plan_laws.neighbourhood import Impossible, Neighbourhood
@@ -171,11 +170,12 @@ def _judge_lags(sums: Any, _: Population) -> dict[str, float]:
     return found
 
 
-def _related(name: str, seed: Callable[[int], int], step: Callable[[int], int], shift: int = 0) -> Law:
-    """Each field against each field of a row elsewhere: of another seed, another step, or some rows on."""
+def _related(name: str, seed: Callable[[int], int], steps: int = 0, pairs: int = 0, shift: int = 0) -> Law:
+    """Each field against each field of a row elsewhere: of another seed, some steps, pairs or rows on."""
 
     def count(at: Neighbourhood) -> Any:
-        return cross(at.codes, at.codes_of(seed(at.seed) % 2**64, step(at.step)), shift)
+        step = at.step + steps + pairs // at.whose.configuration.spec.pairs
+        return cross(at.codes, at.codes_of(seed(at.seed) % 2**64, step), shift)
 
     def judge(counts: Any, whose: Population) -> dict[str, float]:
         each = margins(whose)
@@ -201,14 +201,14 @@ ROW_LAWS = [
 ]
 """Of the rows of one seed."""
 NEIGHBOUR_LAWS = [
-    _related("next row", _same, _same, 1),
-    _related("next step", _same, lambda step: step + 1),
-    _related("2**32 pairs on", _same, lambda step: step + 2**32 // ROWS),
-    _related("next seed", lambda seed: seed + 1, _same),
-    _related("next seed, row before", lambda seed: seed + 1, _same, -1),
-    _related("next seed, step before", lambda seed: seed + 1, lambda step: step - 1),
-    _related("2**32 seeds on", lambda seed: seed ^ 1 << 32, _same),
-    _related("seed's halves swapped", lambda seed: seed << 32 | seed >> 32, _same),
+    _related("next row", _same, shift=1),
+    _related("next step", _same, steps=1),
+    _related("2**32 pairs on", _same, pairs=2**32),
+    _related("next seed", lambda seed: seed + 1),
+    _related("next seed, row before", lambda seed: seed + 1, shift=-1),
+    _related("next seed, step before", lambda seed: seed + 1, steps=-1),
+    _related("2**32 seeds on", lambda seed: seed ^ 1 << 32),
+    _related("seed's halves swapped", lambda seed: seed << 32 | seed >> 32),
 ]
 """Of rows against the rows that differ from them by one in an address."""
 

@@ -11,6 +11,12 @@ from plan_laws.laws import NEIGHBOUR_LAWS, ROW_LAWS, VIDEOS, Law, p_values
 from plan_laws.neighbourhood import steps
 
 LABELS = (1, -1)
+FALSE_ALARM = 1e-3
+"""Chance that a run with fresh seeds raises an alarm although the miner is right, at most."""
+MOST = 60_000
+"""P-values of one run, at most."""
+ALARM = FALSE_ALARM / MOST
+"""A p-value below this is an alarm."""
 
 
 @dataclass(frozen=True, slots=True)
