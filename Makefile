@@ -42,7 +42,7 @@ test: .venv/develops
 # The kernels' own source as plain Python, against the same oracles.
 test-nojit: .venv/develops
 	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -q tests/test_rng.py tests/test_boxes.py tests/test_plan.py tests/test_color.py \
-	  tests/test_materialize.py
+	  tests/test_materialize.py tests/test_kernel_twins.py
 
 deep-test: .venv/develops
 	$(BIN)/python -m pytest -s -m deep tests

@@ -14,7 +14,7 @@
 #include <testu01/swrite.h>
 #include <testu01/unif01.h>
 
-/* SEED, ITEM, PURPOSE, BLOCKS and STRIDE come from run.py. */
+/* SEED, ITEM, PURPOSE, BLOCKS, STRIDE and ROUNDS come from run.py. */
 
 enum { WORDS = 4 * BLOCKS };
 static uint32_t words[WORDS];
@@ -25,7 +25,7 @@ static int reversed;
 static void philox(uint32_t block, uint32_t *out) {
   uint32_t a = (uint32_t)item, b = (uint32_t)(item >> 32), c = PURPOSE, d = block;
   uint32_t key_0 = (uint32_t)seed, key_1 = (uint32_t)(seed >> 32);
-  for (int round = 0; round < 10; round++) {
+  for (int round = 0; round < ROUNDS; round++) {
     uint64_t p = UINT64_C(0xD2511F53) * a, q = UINT64_C(0xCD9E8D57) * c;
     a = (uint32_t)(q >> 32) ^ b ^ key_0;
     b = (uint32_t)q;
