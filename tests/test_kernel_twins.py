@@ -53,17 +53,17 @@ def compare_permutation() -> None:
 
 def compare_plans() -> None:
     for redraw, groups in (("volumes", None), ("video", ["a", "b", "a", None])):
-        spec = MiningSpec(SHAPE, pairs=40, positive_ratio=0.5, redraw=redraw)
+        spec = MiningSpec(SHAPE, pairs=40, positive_ratio=0.5, redraw=redraw)  # type: ignore[arg-type]
         plan = PairMiner(EXTENTS, spec, 5, groups).plan(2)
         for row, expected in enumerate(naive_plan.plan_rows(EXTENTS, spec, 5, range(80, 120), groups)):
-            found = (plan.video, plan.origin, plan.flip, plan.recolor, plan.color, plan.label)
+            found: tuple[Any, ...] = (plan.video, plan.origin, plan.flip, plan.recolor, plan.color, plan.label)
             for column, value in zip(found, expected, strict=True):
                 assert column[row].tolist() == np.array(value, column.dtype).tolist()
 
 
 def compare_colors() -> None:
     for channels in ("h", "sv", "hsv"):
-        found = recolor(PIXELS, 0.07, 1.3, 0.8, channels).astype(int)  # type: ignore[arg-type]
+        found = recolor(PIXELS, 0.07, 1.3, 0.8, channels).astype(int)
         assert np.abs(found - naive.recolor(PIXELS, 0.07, 1.3, 0.8, channels)).max() <= 1
 
 
