@@ -6,12 +6,13 @@ BIN := .venv/bin
 ORT := $(if $(shell command -v nvidia-smi 2>/dev/null),onnx,onnx-cpu)
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help demo test test-nojit check bench recipes clean
+.PHONY: help demo test test-nojit deep-test check bench recipes clean
 
 help:
 	@echo "make demo [VIDEOS=folder]   videos -> pairs -> training -> ONNX -> neighbours, with a page to look at"
 	@echo "make test                   the tests"
 	@echo "make test-nojit             the tests of the kernels, without compiling them"
+	@echo "make deep-test              a billion fresh pairs against every law of docs/statistics.md (a quarter of an hour)"
 	@echo "make check                  ruff, mypy --strict, import-linter"
 	@echo "make bench                  the figures of docs/benchmarks.md (about ten minutes; nothing else should run)"
 	@echo "make recipes                the experiments behind docs/training.md (hours)"
@@ -41,7 +42,10 @@ test: .venv/develops
 # The kernels' own source as plain Python, against the same oracles.
 test-nojit: .venv/develops
 	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -q tests/test_rng.py tests/test_boxes.py tests/test_plan.py tests/test_color.py \
-	  tests/test_materialize.py
+	  tests/test_materialize.py tests/test_kernel_twins.py
+
+deep-test: .venv/develops
+	$(BIN)/python -m pytest -s -m deep tests
 
 check: .venv/develops
 	$(BIN)/ruff check .
