@@ -50,7 +50,7 @@ class Lanes:
     def __ge__(self, other: Any) -> "Lanes":
         return self._with(self.builder.fcmp_ordered(">=", self.value, self.of(other)))
 
-    def __eq__(self, other: Any) -> "Lanes":  # type: ignore[override]
+    def __eq__(self, other: Any) -> "Lanes":  # type: ignore[override]  # lanes answer for each lane
         return self._with(self.builder.fcmp_ordered("==", self.value, self.of(other)))
 
     def of(self, other: Any) -> Any:
@@ -172,5 +172,8 @@ def every_second(builder: Any, pointer: Any, index: Any) -> tuple[Lanes, Lanes]:
     """Of 32 float32 in a row, those at even and those at odd places."""
     both = load(builder, pointer, index, ir.VectorType(ir.FloatType(), 2 * LANES))
     empty = ir.Constant(both.type, ir.Undefined)
-    even, odd = (ir.Constant(INTS, [2 * place + start for place in range(LANES)]) for start in (0, 1))
-    return tuple(Lanes(builder, builder.shuffle_vector(both, empty, places)) for places in (even, odd))  # type: ignore[return-value]
+    even, odd = (
+        builder.shuffle_vector(both, empty, ir.Constant(INTS, [2 * place + start for place in range(LANES)]))
+        for start in (0, 1)
+    )
+    return Lanes(builder, even), Lanes(builder, odd)

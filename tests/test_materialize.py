@@ -1,5 +1,7 @@
 """From plan to pixels against the naive way. The check takes the implementation, so that planted bugs meet it too."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -213,6 +215,27 @@ def test_what_goes_wrong_in_a_thread_is_raised() -> None:
         materialize(some_plan(videos), Broken(videos), threads=2)
     with pytest.raises(InvalidSpec, match="threads must be at least 1, not 0"):
         materialize(some_plan(videos), ArraySource(videos), threads=0)
+
+
+SHOW = """
+import hashlib
+import numpy as np
+from stpairs_core import ArraySource, MiningSpec, PairMiner, VolumeShape, materialize
+codes = np.arange(3 * 20 * 20 * 37 * 3, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+videos = ArraySource(list((codes >> np.uint64(56)).astype(np.uint8).reshape(3, 20, 20, 37, 3)))
+miner = PairMiner(videos.extents, MiningSpec(VolumeShape(4, 9, 21), pairs=50, recolor_probability=0.9), seed=7)
+print(hashlib.sha256(materialize(miner.plan(0), videos).tobytes()).hexdigest())
+"""
+
+
+def test_a_processor_without_wide_registers_makes_the_same_bytes() -> None:
+    shown = {
+        subprocess.run(
+            [sys.executable, "-c", SHOW], env={"PATH": "", **cpu}, capture_output=True, text=True, check=True
+        ).stdout
+        for cpu in ({}, {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""})
+    }
+    assert len(shown) == 1
 
 
 # ---- plans and sources that cannot be obeyed
