@@ -1,16 +1,17 @@
 """Pair plans: (seed, step) -> which boxes make the pairs of a step, and what is changed. Algorithm 1 of the paper."""
 
+import hashlib
 import operator
-from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from decimal import ROUND_HALF_UP, Decimal
-from typing import Any, NamedTuple, final
+from typing import NamedTuple, final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from stpairs_core import boxes, draws, rng
 from stpairs_core.errors import InvalidSpec, NoPairs
+from stpairs_core.groups import Groups, numbered
 from stpairs_core.spec import MiningSpec, PairPlan, VolumeShape
 
 UInt32s = NDArray[np.uint32]
@@ -35,7 +36,7 @@ class PairMiner:
         extents: ArrayLike,
         spec: MiningSpec,
         seed: int,
-        groups: Sequence[Hashable] | NDArray[Any] | None = None,
+        groups: Groups = None,
     ) -> None:
         sizes = _checked_extents(extents)
         kinds, kind = _distinct(sizes)
@@ -96,6 +97,14 @@ class PairMiner:
         """One row, the pair of that index: row `index % B` of step `index // B`; none if it is not drawn."""
         step, row = divmod(operator.index(index), self.spec.pairs)
         return self.plan(step, slice(row, row + 1))
+
+    @property
+    def videos_sha256(self) -> str:
+        """SHA-256 of all that plans depend on besides the spec and the seed: the sizes and groups of the videos."""
+        digest = hashlib.sha256()
+        for table in self._tables:
+            digest.update(f"{table.dtype} {table.shape} ".encode() + table.tobytes())
+        return digest.hexdigest()
 
     def _first(self, step: int) -> int:
         """The index of a step's first pair."""
@@ -158,30 +167,18 @@ def _settings(seed: int, spec: MiningSpec) -> UInt64s:
     return np.array([seed, span.frames, span.height, span.width, reach, recolor, flip, both], np.uint64)
 
 
-def _by_group(
-    usable: NDArray[np.int64], videos: int, groups: Sequence[Hashable] | NDArray[Any] | None
-) -> tuple[NDArray[np.int64], UInt32s]:
+def _by_group(usable: NDArray[np.int64], videos: int, groups: Groups) -> tuple[NDArray[np.int64], UInt32s]:
     """The usable videos, group after group as they first appear; and the first row and size of each one's group."""
     if groups is None:
         return usable, np.empty((0, 2), np.uint32)
     if len(groups) != videos:
         raise InvalidSpec(f"groups must name a group for each of the {videos} videos, not {len(groups)}")
     names = groups.tolist() if isinstance(groups, np.ndarray) else groups
-    numbers: dict[Hashable, int] = {}
-    alone = iter(range(videos, 2 * videos))  # names of their own, that are no group's number
-    number = [
-        next(alone) if names[video] is None or names[video] == -1 else numbers.setdefault(names[video], len(numbers))
-        for video in usable.tolist()
-    ]
-    _, first, which, size = np.unique(
-        np.array(number, np.int64), return_index=True, return_inverse=True, return_counts=True
-    )
-    order = np.argsort(first[which], kind="stable")
-    of_row = which[order]
-    appearing = np.argsort(first)
-    start = np.empty(len(size), np.int64)
-    start[appearing] = np.cumsum(size[appearing]) - size[appearing]
-    return usable[order], np.stack([start[of_row], size[of_row]], axis=1).astype(np.uint32)
+    number = numbered([names[video] for video in usable.tolist()], len(usable))
+    order = np.argsort(number, kind="stable")
+    size = np.bincount(number)
+    table = np.stack([np.cumsum(size) - size, size], axis=1)
+    return usable[order], table[number[order]].astype(np.uint32)
 
 
 def _distinct(sizes: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

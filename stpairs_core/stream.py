@@ -1,6 +1,5 @@
 """The pairs of all steps for any framework's loader: by number, and in order with a position to keep."""
 
-import hashlib
 import operator
 import sys
 from collections.abc import Mapping
@@ -112,18 +111,7 @@ def _number(value: Any) -> Any:
 def _fingerprint(miner: PairMiner) -> dict[str, Any]:
     """All that decides the pairs: each setting by name, and a hash for the videos."""
     spec = {setting.name: _number(getattr(miner.spec, setting.name)) for setting in fields(miner.spec)}
-    return {"seed": miner.seed, **spec, "volume": str(miner.spec.volume), "videos": _videos(miner)}
-
-
-def _videos(miner: PairMiner) -> str:
-    """SHA-256 of the tables that a miner draws from: they hold all it knows of the sizes and groups of its videos."""
-    digest = hashlib.sha256()
-    for name, tables in sorted(vars(miner).items()):
-        for table in tables if isinstance(tables, tuple) else (tables,):
-            if isinstance(table, np.ndarray):
-                digest.update(f"{name} {table.dtype} {table.shape} ".encode())
-                digest.update(table.tobytes())
-    return digest.hexdigest()
+    return {"seed": miner.seed, **spec, "volume": str(miner.spec.volume), "videos": miner.videos_sha256}
 
 
 def _must_match(state: Mapping[str, Any], now: Mapping[str, Any]) -> None:
