@@ -12,7 +12,7 @@ help:
 	@echo "make demo [VIDEOS=folder]   videos -> pairs -> training -> ONNX -> neighbours, with a page to look at"
 	@echo "make test                   the tests"
 	@echo "make test-nojit             the tests of the kernels, without compiling them"
-	@echo "make deep-test              a billion fresh pairs against every law of docs/statistics.md (a quarter of an hour)"
+	@echo "make deep-test              a billion fresh pairs against every law of docs/statistics.md (20 minutes)"
 	@echo "make check                  ruff, mypy --strict, import-linter"
 	@echo "make bench                  the figures of docs/benchmarks.md (about ten minutes; nothing else should run)"
 	@echo "make recipes                the experiments behind docs/training.md (hours)"
