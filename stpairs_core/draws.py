@@ -32,7 +32,7 @@ _CHUNK = 256
 """Pairs done together: their draws fill a quarter of the first cache."""
 _LOW, _HALF = np.uint64(0xFFFFFFFF), np.uint64(32)
 _FIRST, _SECOND, _THIRD, _FOURTH = (np.uint64(index) for index in range(4))
-_ONE, _TWO, _SIX = np.uint64(1), np.uint64(2), np.uint64(6)
+_ZERO, _ONE, _TWO, _SIX = np.uint64(0), np.uint64(1), np.uint64(2), np.uint64(6)
 _PAIR = np.uint64(rng.PAIR)
 
 # F1's numbers have 21 bits each: the middle of one of 2**21 equal parts, which float32 does not round out of the range.
@@ -49,9 +49,9 @@ def fill(settings: Any, tables: Any, first: Any, positives: Any, columns: Any) -
     """The rows of pairs `first` on, `positives` positive ones before the rest.
 
     `tables` are the kinds; for each usable video its number and kind, (n, 2) uint32; the first row and the size of its
-    group, (n, 2) uint32, or none at all; what positives are chosen from, (p, 2) uint32, rows of the videos and their
-    aliases; below which draw the first of the two is taken, (p,) uint64, or none at all. `columns` are a plan's video,
-    origin, flip, recolor and color, in full.
+    group, (n, 2) uint32, or none at all; what positives are chosen from, number and kind of a video and, where there
+    are aliases, of another, (p, 2 or 4) uint32; below which draw the first of the two is taken, (p,) uint64, or none at
+    all. `columns` are a plan's video, origin, flip, recolor and color, in full.
     """
     kinds, videos, groups, choices, keep = tables
     video, origin, flip, recolor, color = columns
@@ -65,7 +65,7 @@ def fill(settings: Any, tables: Any, first: Any, positives: Any, columns: Any) -
         _draw(settings[SEED], first + np.uint64(start), end - start, draws)
         if len(keep) > 0:
             _draw_event(settings[SEED], first + np.uint64(start), event[:p])
-        _choose_positives(videos, choices, keep, draws[0], video[start:middle], kind)
+        _choose_positives(choices, keep, draws[0], video[start:middle], kind)
         _place_positives(settings, kinds, event, draws, kind, origin[start:middle])
         _choose_negatives(videos, groups, draws[0], p, video[middle:end], kind)
         _place_negatives(kinds, draws, p, kind, origin[middle:end])
@@ -99,18 +99,18 @@ def _draw_event(seed: Any, first: Any, event: Any) -> None:
 
 
 @kernel
-def _choose_positives(videos: Any, choices: Any, keep: Any, draw: Any, video: Any, kind: Any) -> None:
+def _choose_positives(choices: Any, keep: Any, draw: Any, video: Any, kind: Any) -> None:
     """A video with two disjoint volumes for each pair; without aliases, what is left of the draw takes its place."""
     for i in range(np.uint64(len(video))):
         place, rest = rng.split(draw[i], np.uint64(len(choices)))
-        row = np.uint64(choices[place, 0])
+        own = _ZERO
         if len(keep) == 0:
             draw[i] = rest
         elif rest >= keep[place]:
-            row = np.uint64(choices[place, 1])
-        video[i, 0] = videos[row, 0]
-        video[i, 1] = videos[row, 0]
-        kind[0, i] = videos[row, 1]
+            own = _TWO
+        video[i, 0] = choices[place, own]
+        video[i, 1] = choices[place, own]
+        kind[0, i] = choices[place, own + _ONE]
 
 
 @kernel

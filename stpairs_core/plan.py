@@ -45,7 +45,8 @@ class PairMiner:
         kind = kind[rows]
         chances = _chances(kinds, spec)
         apart = np.array([chance.apart > 0 for chance in chances], np.bool_)[kind]
-        choices, keep = _choices(np.flatnonzero(apart), kind, chances, weighted=spec.redraw == "video")
+        videos = np.stack([rows, kind], axis=1).astype(np.uint32)
+        choices, keep = _choices(np.flatnonzero(apart), videos, chances, weighted=spec.redraw == "video")
 
         self.spec = spec
         """Which pairs are drawn, as given."""
@@ -59,7 +60,6 @@ class PairMiner:
         """Videos that hold no volume, and are never used."""
         self.negatives_only = np.sort(rows[~apart])
         """Videos that hold volumes but no two disjoint ones, and give no positive pair."""
-        videos = np.stack([rows, kind], axis=1).astype(np.uint32)
         self._tables = (_kind_table(kinds, chances, spec.span), videos, group, choices, keep)
         self._settings = _settings(self.seed, spec)
         self._group = None
@@ -222,31 +222,31 @@ def _kind_table(kinds: NDArray[np.int64], chances: list[_Chances], span: VolumeS
 
 
 def _choices(
-    rows: NDArray[np.int64], kind: NDArray[np.int64], chances: list[_Chances], weighted: bool
+    rows: NDArray[np.int64], videos: UInt32s, chances: list[_Chances], weighted: bool
 ) -> tuple[UInt32s, UInt64s]:
-    """What positives are drawn from: (p, 2) rows of videos and their aliases, and the draw below which the row stays.
+    """What positives are drawn from: number and kind of the videos in those rows, and below which draw each stays.
 
-    Weighted by the chance that two volumes are disjoint it is Vose's alias table, exact to 2**-64. With equal weights
-    every row stays, and there are no thresholds.
+    Weighted by the chance that two volumes are disjoint it is Vose's alias table, exact to 2**-64, with number and kind
+    of an alias in two columns more. With equal weights every video stays, and there are no thresholds.
     """
-    table = np.stack([rows, rows], axis=1).astype(np.uint32)
+    own = videos[rows]
     if not weighted:
-        return table, np.empty(0, np.uint64)
-    weights = [chances[k].apart for k in kind[rows].tolist()]
-    keep = np.full(len(rows), 2**64 - 1, np.uint64)
+        return own, np.empty(0, np.uint64)
+    weights = [chances[kind].apart for kind in own[:, 1].tolist()]
+    alias, keep = np.arange(len(rows)), np.full(len(rows), 2**64 - 1, np.uint64)
     full = sum(weights)
     left = [weight * len(rows) for weight in weights]
     light = [place for place in range(len(rows)) if left[place] < full]
     heavy = [place for place in range(len(rows)) if left[place] > full]
     while light:
         place, giver = light.pop(), heavy[-1]
-        table[place, 1], keep[place] = rows[giver], (left[place] << 64) // full
+        alias[place], keep[place] = giver, (left[place] << 64) // full
         left[giver] -= full - left[place]
         if left[giver] <= full:
             heavy.pop()
         if left[giver] < full:
             light.append(giver)
-    return table, keep
+    return np.concatenate([own, own[alias]], axis=1), keep
 
 
 def _taken(plan: PairPlan, rows: NDArray[np.intp]) -> PairPlan:
