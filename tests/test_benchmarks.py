@@ -309,7 +309,7 @@ def test_one_command_measures_all_and_writes_both_files(
 
 def test_what_a_miner_holds_is_seen() -> None:
     few, many = building.traced(10), building.traced(10_000)
-    assert many["held_mib"] > 100 * few["held_mib"] > 0
+    assert many["held_mib"] > 20 * few["held_mib"] > 0
 
 
 def test_the_page_says_what_the_results_say() -> None:

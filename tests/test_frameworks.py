@@ -56,19 +56,19 @@ def test_a_torch_run_goes_on_with_other_workers_and_ranks() -> None:
 def test_grain_in_threads() -> None:
     grain = pytest.importorskip("grain")
     data = grain.MapDataset.source(golden_steps())
-    assert digest(data.to_iter_dataset(grain.ReadOptions(num_threads=4))) == GOLDEN
+    assert digest(data.to_iter_dataset(grain.ReadOptions(num_threads=4, prefetch_buffer_size=4))) == GOLDEN
 
 
 def test_grain_in_processes() -> None:
     grain = pytest.importorskip("grain")
-    data = grain.MapDataset.source(golden_steps()).to_iter_dataset()
+    data = grain.MapDataset.source(golden_steps()).to_iter_dataset(grain.ReadOptions(2, prefetch_buffer_size=2))
     assert digest(data.mp_prefetch(grain.MultiprocessingOptions(num_workers=2))) == GOLDEN
 
 
 def test_grain_keeps_the_same_position() -> None:
     grain = pytest.importorskip("grain")
     endless = PairSteps(golden_steps().miner)
-    loader = iter(grain.MapDataset.source(endless).to_iter_dataset())
+    loader = iter(grain.MapDataset.source(endless).to_iter_dataset(grain.ReadOptions(1, prefetch_buffer_size=1)))
     loader.set_state(loader.get_state() | {"next_index": 10**9})
     assert digest([next(loader)]) == digest([endless[10**9]])
 
