@@ -15,6 +15,8 @@ UInt8s = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 Color = tuple[float, float, float, Channels]
 """Offset, exponent and scale of F1, and where the offset goes."""
+Corner = tuple[int, int]
+"""First row and column of a box."""
 
 _ROW = 1024  # pixels of a row where the shape of an array does not matter
 _room = threading.local()  # of each thread, the memory of its table: half a megabyte of fresh pages takes its time
@@ -55,20 +57,19 @@ def recolor_in_place(volume: UInt8s, offset: float, exponent: float, scale: floa
             paint(_read_only(part), (0, 3 * width, 0), part.reshape(1, -1, width, 3), False, turn, table)
 
 
-def recolor_box(frames: UInt8s, corner: tuple[int, int], stride: int, out: UInt8s, color: Color, flipped: bool) -> None:
+def recolor_box(frames: UInt8s, corner: Corner, stride: int, out: UInt8s, color: Color, flipped: bool) -> None:
     """F1, and F2 where asked, of the box of every `stride`-th frame that begins at a row and column, into `out`.
 
     `frames` is (T, H, W, 3) of any layout, of which C-contiguous is the fastest; `out` is (t, h, w, 3), C-contiguous
     and writeable, and as large as the box.
     """
     table, turn = _prepared(*color)
-    (y, x), (_, height, width, _) = corner, out.shape
-    if not frames.flags.c_contiguous:
-        frames = np.ascontiguousarray(frames[::stride, y : y + height, x : x + width])
-        y, x, stride = 0, 0, 1
-    rows, columns = frames.shape[1:3]
-    place = (3 * (y * columns + x), 3 * columns, 3 * rows * columns * stride)
-    paint(_read_only(frames.reshape(-1)), place, out, flipped, turn, table)
+    paint(*_placed(frames, corner, stride, out), out, flipped, turn, table)
+
+
+def flip_box(frames: UInt8s, corner: Corner, stride: int, out: UInt8s) -> None:
+    """F2 of a box, as `recolor_box` has it."""
+    mirror(*_placed(frames, corner, stride, out), out)
 
 
 def flip(volume: UInt8s) -> NDArray[np.uint8]:
@@ -80,17 +81,19 @@ def flip(volume: UInt8s) -> NDArray[np.uint8]:
     [[[4, 5, 6], [1, 2, 3]]]
     """
     _check_pixels(volume, axes=2)
-    result = np.array(volume, order="C", copy=True)
-    flip_in_place(result)
+    result = np.empty(volume.shape, np.uint8)
+    width = volume.shape[-2]
+    if volume.size:
+        source = _read_only(np.ascontiguousarray(volume).reshape(-1))
+        mirror(source, (0, 3 * width, 0), result.reshape(1, -1, width, 3))
     return result
 
 
 def flip_in_place(volume: UInt8s) -> None:
-    """`flip` without the copy: `volume` is C-contiguous, writeable and overwritten."""
+    """`flip` with the result in `volume`, which is C-contiguous, writeable and overwritten."""
     _check_pixels(volume, axes=2)
     _check_in_place(volume)
-    if volume.size:
-        mirror(volume.reshape(-1), volume.shape[-2])
+    volume[...] = flip(volume)
 
 
 def check_color(offset: float, exponent: float, scale: float, channels: str) -> None:
@@ -115,6 +118,17 @@ def _prepared(offset: float, exponent: float, scale: float, channels: Channels) 
     table: Floats = _room.table
     fill_table(table, saturations(), on_others, exponent, scale, math.log2(scale) if scale > 0 else -math.inf)
     return table, np.float32(6 * (on_hue % 1.0))
+
+
+def _placed(frames: UInt8s, corner: Corner, stride: int, out: UInt8s) -> tuple[UInt8s, tuple[int, int, int]]:
+    """Flat frames, and where in them the volume `out` begins and how far apart its rows and frames lie, in bytes."""
+    (y, x), (_, height, width, _) = corner, out.shape
+    if not frames.flags.c_contiguous:
+        frames = np.ascontiguousarray(frames[::stride, y : y + height, x : x + width])
+        y, x, stride = 0, 0, 1
+    rows, columns = frames.shape[1:3]
+    place = (3 * (y * columns + x), 3 * columns, 3 * rows * columns * stride)
+    return _read_only(frames.reshape(-1)), place
 
 
 def _read_only(pixels: UInt8s) -> UInt8s:

@@ -177,3 +177,12 @@ def every_second(builder: Any, pointer: Any, index: Any) -> tuple[Lanes, Lanes]:
         for start in (0, 1)
     )
     return Lanes(builder, even), Lanes(builder, odd)
+
+
+def reversed_pixels(builder: Any, pointer: Any, index: Any) -> Any:
+    """The LLVM vector of sixteen pixels RGBRGB..., the last one first."""
+    kind = ir.VectorType(ir.IntType(8), 3 * LANES)
+    pixels = load(builder, pointer, index, kind)
+    places = [3 * (LANES - 1 - pixel) + channel for pixel in range(LANES) for channel in range(3)]
+    order = ir.Constant(ir.VectorType(ir.IntType(32), 3 * LANES), places)
+    return builder.shuffle_vector(pixels, ir.Constant(kind, ir.Undefined), order)

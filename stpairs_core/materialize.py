@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
-from stpairs_core.color import Color, check_color, flip_in_place, recolor_box, recolor_in_place
+from stpairs_core.color import Color, check_color, flip_box, flip_in_place, recolor_box, recolor_in_place
 from stpairs_core.errors import BadVideos, InvalidSpec
 from stpairs_core.protocols import VideoSource
 from stpairs_core.spec import PairPlan
@@ -64,13 +64,13 @@ def _filled(plan: PairPlan, source: VideoSource, out: Volumes | None, changed: b
         t, y, x = plan.origin[row, member].tolist()
         frames = source.read(video, t, span)
         _check_frames(frames, video, (span, *extents[video, 1:].tolist(), 3))
-        volume, flipped = volumes[row, member], bool(plan.flip[row, member])
+        volume, flipped = volumes[row, member], changed and bool(plan.flip[row, member])
         if changed and plan.recolor[row, member]:
             recolor_box(frames, (y, x), plan.stride, volume, _color(plan, row, member), flipped)
-            return
-        volume[...] = frames[:: plan.stride, y : y + shape.height, x : x + shape.width]
-        if changed and flipped:  # now, while the volume is in the cache
-            flip_in_place(volume)
+        elif flipped:
+            flip_box(frames, (y, x), plan.stride, volume)
+        else:
+            volume[...] = frames[:: plan.stride, y : y + shape.height, x : x + shape.width]
 
     # Those that take the longest first, so that no thread begins one when the others are done.
     members = sorted(_members(plan), key=lambda member: threads > 1 and not plan.recolor[member])

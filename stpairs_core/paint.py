@@ -58,16 +58,39 @@ def paint(source: UInt8s, place: Any, out: Any, flipped: bool, turn: np.float32,
 
 
 @kernel
-def mirror(pixels: UInt8s, width: int) -> None:
-    """F2 in place on flat RGB in rows of `width`, some rows at a time."""
-    rows = max(_CHUNK // width, 1)
-    r, g, b = (np.empty(rows * width, np.uint8), np.empty(rows * width, np.uint8), np.empty(rows * width, np.uint8))
-    count = pixels.shape[0] // (3 * width)
-    for start in range(0, count, rows):
-        n = min(rows, count - start)
-        first = np.uint64(3 * start * width)
-        _apart(pixels, first, np.uint64(n * width), 0, r, g, b)
-        _together(r, g, b, np.uint64(n), np.uint64(width), True, pixels, first)
+def mirror(source: UInt8s, place: Any, out: Any) -> None:
+    """F2 of a volume `out` (t, h, w, 3) that is read from flat RGB, not of `out` itself; `place` as in `paint`."""
+    frames, height, width = out.shape[0], out.shape[1], np.uint64(out.shape[2])
+    first, row_step, frame_step = place
+    blocks, mirrored = width // _LANES, out.reshape(-1)
+    for frame in range(frames):
+        for row in range(height):
+            start = np.uint64(first + frame * frame_step + row * row_step)
+            end = np.uint64(frame * height + row + 1) * width * _U3
+            for block in range(blocks):
+                _reverse(source, start + block * _U3 * _LANES, mirrored, end - (block + _U1) * _U3 * _LANES)
+            for i in range(blocks * _LANES, width):
+                j, k = start + i * _U3, end - (i + _U1) * _U3
+                mirrored[k], mirrored[k + _U1], mirrored[k + _U2] = source[j], source[j + _U1], source[j + _U2]
+
+
+def reverse_plainly(source: UInt8s, start: Any, out: UInt8s, at: Any) -> None:
+    """`_reverse` on NumPy arrays."""
+    size = 3 * lanes.LANES
+    pixels = source[int(start) : int(start) + size].reshape(-1, 3)
+    out[int(at) : int(at) + size] = pixels[::-1].reshape(-1)
+
+
+@or_plain(reverse_plainly)
+def _reverse(typing: Any, source: Any, start: Any, out: Any, at: Any) -> Any:
+    """Sixteen pixels RGBRGB... of the source, the last one first, into `out`."""
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        pixels, reversed_ = (context.make_array(signature.args[k])(context, builder, arguments[k]).data for k in (0, 2))
+        lanes.store(builder, lanes.reversed_pixels(builder, pixels, arguments[1]), reversed_, arguments[3])
+        return context.get_dummy_value()
+
+    return types.void(source, types.uint64, out, types.uint64), emit
 
 
 @kernel
@@ -83,15 +106,6 @@ def _gather(
         for i in range(wide):
             j = at + i * _U3
             r[to + i], g[to + i], b[to + i] = source[j], source[j + _U1], source[j + _U2]
-
-
-@kernel
-def _apart(source: Any, first: Any, count: Any, at: Any, r: UInt8s, g: UInt8s, b: UInt8s) -> None:
-    """`count` pixels RGBRGB... into three planes, from place `at` on."""
-    start = np.uint64(at)
-    for i in range(count):
-        j = first + i * _U3
-        r[start + i], g[start + i], b[start + i] = source[j], source[j + _U1], source[j + _U2]
 
 
 @kernel
