@@ -51,6 +51,7 @@ def traced(videos: int) -> dict[str, float]:
     miner = PairMiner(sizes, MiningSpec(), seed=0)
     gc.collect()
     held, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
     del miner  # alive until here
     return {"held_mib": held / MIB, "most_mib": most / MIB}
 
