@@ -1,6 +1,6 @@
 """How often a negative pair is none: two videos of one class, though of different names. Section 2 of the paper."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,7 +42,7 @@ def negative_collision_bound(counts: ArrayLike) -> float:
     return min(1.0, len(known) * max(known) ** 2 / sum(known) ** 2)
 
 
-def false_negatives(labels: Sequence[str | None], groups: Groups = None, unused: ArrayLike = ()) -> FalseNegatives:
+def false_negatives(labels: Sequence[Hashable], groups: Groups = None, unused: ArrayLike = ()) -> FalseNegatives:
     """What is to be expected of a `PairMiner`'s negative pairs, in closed form.
 
     The miner draws the first video from all that hold a volume, and the second from those of other groups. `labels`
@@ -55,9 +55,10 @@ def false_negatives(labels: Sequence[str | None], groups: Groups = None, unused:
     0.5
     """
     group = numbered(groups, len(labels))
-    usable = np.setdiff1d(np.arange(len(labels)), np.asarray(unused, np.int64))
-    names = {label: number for number, label in enumerate(dict.fromkeys(filter(None, labels)))}
-    label = np.array([names[name] if name else -1 for name in labels], np.int64)[usable]
+    usable = np.setdiff1d(np.arange(len(labels)), _numbers_of("unused", unused, len(labels)))
+    names: dict[Hashable, int] = {}
+    known = [-1 if name in (None, "") else names.setdefault(name, len(names)) for name in labels]
+    label = np.array(known, np.int64)[usable]
     weight, in_group = _weights(group[usable])
     if not (label >= 0).any() or not (both := _chance(weight, in_group, np.minimum(label, 0) + 1)) > 0:
         raise InvalidSpec(
@@ -65,6 +66,15 @@ def false_negatives(labels: Sequence[str | None], groups: Groups = None, unused:
         )
     same = _chance(weight, in_group, label + 1)
     return FalseNegatives(same / both, both, negative_collision_bound(np.bincount(label[label >= 0])))
+
+
+def _numbers_of(name: str, videos: ArrayLike, count: int) -> NDArray[np.int64]:
+    numbers = np.asarray(videos)
+    if numbers.size == 0:
+        return np.empty(0, np.int64)
+    if numbers.dtype.kind not in "iu" or numbers.min() < 0 or numbers.max() >= count:
+        raise InvalidSpec(f"{name} must be numbers of videos, from 0 to {count - 1}, not {videos!r}")
+    return numbers.astype(np.int64)
 
 
 def _weights(group: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:

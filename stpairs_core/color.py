@@ -1,6 +1,7 @@
 """F1 and F2: the changes that the paper makes to the pixels of a volume."""
 
 import math
+import sys
 import threading
 from typing import Any, get_args
 
@@ -33,7 +34,8 @@ def recolor(
         h' = (h + a) mod 1        s' = k (s + a)^e        v' = k (v + a)^e
 
     where s + a and v + a are cut to [0, 1] as well, h = 0 for grey, and a goes to the components that `channels`
-    names. Rounded half up, and never more than one level from the same in float64. `InvalidSpec` for another shape
+    names. Rounded half up, and never more than one level from the same in float64; an offset that is not a normal
+    number is none. `InvalidSpec` for another shape
     or dtype, for numbers that are not finite, exponent <= 0 or scale < 0. Paper: "Color Transformations", section 3.
 
     >>> recolor(np.array([[200, 100, 50]], np.uint8), offset=0.0, exponent=1.0, scale=0.5)
@@ -112,6 +114,7 @@ def _prepared(offset: float, exponent: float, scale: float, channels: Channels) 
     check_color(offset, exponent, scale, channels)
     # Beyond these no byte changes, and float32 would take the exponent for 0 or infinity.
     offset, exponent, scale = float(offset), min(max(float(exponent), 1e-30), 1e30), float(scale)
+    offset = offset if abs(offset) >= sys.float_info.min else 0.0
     on_hue, on_others = (offset if name in channels else 0.0 for name in ("h", "sv"))
     if not hasattr(_room, "table"):
         _room.table = np.empty((LEVELS, LEVELS, 2), np.float32)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any, Literal, TypeVar, cast
 
 import numba
+from numba.core.compiler_lock import global_compiler_lock
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -22,4 +23,12 @@ def kernel(function: Function, inline: bool = False) -> Function:
 
 def compiled() -> bool:
     """Whether kernels run compiled (False under `NUMBA_DISABLE_JIT=1`)."""
-    return os.environ.get("NUMBA_DISABLE_JIT", "0") != "1"
+    return not numba.config.DISABLE_JIT  # type: ignore[attr-defined]  # numba sets it when it reads the environment
+
+
+# A process forked while another thread compiles would hold a lock that nobody is left to give back.
+os.register_at_fork(
+    before=global_compiler_lock.acquire,
+    after_in_parent=global_compiler_lock.release,
+    after_in_child=global_compiler_lock.release,
+)

@@ -90,8 +90,9 @@ def _for_each(work: Callable[[int, int], None], members: list[tuple[int, int]], 
 
     if threads == 1:
         return take()
-    with ThreadPoolExecutor(threads - 1) as pool:
-        others = [pool.submit(take) for _ in range(threads - 1)]
+    helpers = min(threads, max(len(members), 2)) - 1
+    with ThreadPoolExecutor(helpers) as pool:
+        others = [pool.submit(take) for _ in range(helpers)]
         take()
         for other in others:
             other.result()

@@ -83,7 +83,7 @@ class PairMiner:
         flip = np.empty((count, 2), np.bool_)
         recolor = np.empty((count, 2), np.bool_)
         color = np.empty((count, 2, 3), np.float32)
-        first = np.uint64(self._first(step) + chosen.start)
+        first = np.uint64(self._first(step) + (chosen.start if count else 0))
         draws.fill(self._settings, self._tables, first, positives, (video, origin, flip, recolor, color))
         label = np.full(count, -1, np.int8)
         label[:positives] = 1
@@ -95,6 +95,9 @@ class PairMiner:
 
     def pair(self, index: int) -> PairPlan:
         """One row, the pair of that index: row `index % B` of step `index // B`; none if it is not drawn."""
+        most = 2**64 // self.spec.pairs * self.spec.pairs - 1
+        if not 0 <= operator.index(index) <= most:
+            raise InvalidSpec(f"the index of a pair must lie between 0 and {most}, not {index}")
         step, row = divmod(operator.index(index), self.spec.pairs)
         return self.plan(step, slice(row, row + 1))
 

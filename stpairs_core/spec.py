@@ -13,15 +13,38 @@ Channels = Literal["h", "sv", "hsv"]
 """Which of hue, saturation and value F1 adds its offset to."""
 
 
+_MOST = 2**31
+"""What no whole number but a seed may reach: frames, rows, columns and pairs are counted in int32."""
+
+
 def _check_kinds(spec: Any) -> None:
-    """An `InvalidSpec` for a word that is no choice, or a number that is not whole where one must be."""
+    """Every field of the kind that it is declared to be, NumPy's numbers as plain ones; otherwise an `InvalidSpec`."""
     for name, kind in get_type_hints(type(spec)).items():
         value = getattr(spec, name)
         choices = get_args(kind) if get_origin(kind) is Literal else ()
         if choices and value not in choices:
             raise InvalidSpec(f"{name} must be one of {', '.join(map(repr, choices))}, not {value!r}")
-        if kind is int and (isinstance(value, bool) or not isinstance(value, int | np.integer)):
-            raise InvalidSpec(f"{name} must be a whole number, not {value!r}")
+        if kind is int or (kind == int | None and value is not None):
+            # Plain: NumPy's overflow where the counts of pairs of volumes are large.
+            object.__setattr__(spec, name, _whole(name, value))
+        elif kind is float:
+            object.__setattr__(spec, name, _real(name, value))
+        elif isinstance(kind, type) and not isinstance(value, kind):
+            raise InvalidSpec(f"{name} must be a {kind.__name__}, not {value!r}")
+
+
+def _whole(name: str, value: Any) -> int:
+    if isinstance(value, bool | np.bool_) or not isinstance(value, int | np.integer):
+        raise InvalidSpec(f"{name} must be a whole number, not {value!r}")
+    if name != "seed" and not -_MOST < value < _MOST:
+        raise InvalidSpec(f"{name} must be below 2**31, not {value}")
+    return int(value)
+
+
+def _real(name: str, value: Any) -> float:
+    if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.integer | np.floating):
+        raise InvalidSpec(f"{name} must be a number, not {value!r}")
+    return float(value)
 
 
 @dataclass(frozen=True, slots=True)

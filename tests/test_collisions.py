@@ -152,3 +152,13 @@ def test_a_million_mined_negatives_have_this_rate(groups: Sequence[Hashable] | N
 def test_a_wrong_law_is_seen(wrong: dict[str, Any]) -> None:
     _, both, same = mined(LABELS, GROUPS)
     assert stats.binomtest(same, both, false_negatives(LABELS, **wrong).rate).pvalue < FALSE_ALARM
+
+
+def test_a_label_may_be_any_name_but_none() -> None:
+    assert false_negatives([0, 0, 1, 1]).rate == false_negatives(["a", "a", "b", "b"]).rate
+
+
+@pytest.mark.parametrize("unused", [[True, False, False, False], [4], [-1], [0.5]])
+def test_unused_videos_are_numbers(unused: Any) -> None:
+    with pytest.raises(InvalidSpec, match="unused must be numbers of videos, from 0 to 3"):
+        false_negatives(["a", "a", "b", "b"], unused=unused)

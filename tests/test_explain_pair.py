@@ -441,7 +441,7 @@ def test_real_clips_have_groups_and_seconds(
         np.testing.assert_array_equal(shown(tmp_path / "pair.html", VolumeShape()), expected(plan, videos))
         for volume in said["volumes"]:
             name = Path(volume["path"]).name
-            assert volume["group"] == name.removeprefix("v_").removesuffix("_c01.avi") + ", 1 here"
+            assert volume["group"] == name.removeprefix("v_").removesuffix("_c01.avi")
             if volume["seconds"] is not None:
                 seconds[name] = (volume["frames"], volume["seconds"])
     assert any("SoccerJuggling" in name for name in seconds)

@@ -129,6 +129,28 @@ def test_slices_agree_with_the_whole(miner: Any, step: int, rows: slice) -> None
     assert columns(mined.plan(step, rows)) == [column[rows].tobytes() for column in cut]
 
 
+OPTIONS: list[dict[str, Any]] = [
+    {},
+    {"augment": "negatives"},
+    {"augment": "negatives", "redraw": "video", "literal_algorithm1": True},
+    {"redraw": "video", "boundary": 8},
+    {"temporal_stride": 2, "flip_probability": 0.9, "recolor_probability": 0.1},
+]
+
+
+@pytest.mark.parametrize("groups", [None, [1, 1, 2, 2, None, "x"]])
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+@pytest.mark.parametrize("ratio", [0.3, 0.7])
+def test_steps_of_many_chunks_have_the_rows_of_the_oracle(options: Any, groups: Any, ratio: float) -> None:
+    """Whole steps, in which one chunk has pairs of both kinds, against single rows by the oracle."""
+    miner = PairMiner(VIDEOS, MiningSpec(volume=SMALL, pairs=1500, positive_ratio=ratio, **options), 5, groups)
+    whole = rows_of(miner.plan(3))
+    near = [miner.positives + row for row in range(-20, 20)]  # where the kinds meet
+    chosen = [row for row in (*range(0, len(whole), 41), *near) if 0 <= row < len(whole)]
+    pairs = [3 * 1500 + row for row in chosen]
+    assert [whole[row] for row in chosen] == naive_plan.plan_rows(VIDEOS, miner.spec, 5, pairs, groups)
+
+
 def test_slices_agree_across_chunks() -> None:
     miner = PairMiner(VIDEOS, MiningSpec(volume=SMALL, pairs=1000), seed=3)
     whole = miner.plan(7)
@@ -297,6 +319,17 @@ def test_what_is_not_asked_for_need_not_exist() -> None:
 def test_malformed_input_is_refused(extents: Any, seed: int, groups: Any) -> None:
     with pytest.raises(InvalidSpec):
         PairMiner(extents, MiningSpec(), seed, groups)
+
+
+@pytest.mark.parametrize("index", [-1, 2**64 - 6, 2**70])
+def test_indices_out_of_range_are_refused(index: int) -> None:
+    with pytest.raises(InvalidSpec, match="the index of a pair must lie between 0 and 18446744073709551609, not"):
+        PairMiner(VIDEOS, MiningSpec(volume=SMALL), 0).pair(index)
+
+
+def test_no_row_of_the_last_step_is_none() -> None:
+    miner = PairMiner(VIDEOS, MiningSpec(volume=SMALL, pairs=1, positive_ratio=0.0), seed=0)
+    assert len(miner.plan(2**64 - 1, slice(1, 1))) == 0
 
 
 @pytest.mark.parametrize("step", [-1, 2**64 // 10])

@@ -1,9 +1,12 @@
 """Values check themselves when they are made."""
 
 from collections.abc import Callable
+from typing import Any
 
+import numpy as np
 import pytest
 
+from stpairs_core import PairMiner
 from stpairs_core.errors import InvalidSpec
 from stpairs_core.spec import LearningSpec, MiningSpec, NetworkSpec, TrainSpec, VolumeShape
 
@@ -43,3 +46,34 @@ def test_the_learner_sees_the_volumes_that_are_mined() -> None:
     spec = TrainSpec(mining=MiningSpec(VolumeShape(16, 48, 48)), seed=3)
     assert spec.learner.volume == VolumeShape(16, 48, 48)
     assert spec.learner.seed == 3
+
+
+def test_numbers_of_numpy_become_plain_ones() -> None:
+    one: Any = np.int64(2)
+    numbers: dict[str, Any] = {"positive_ratio": np.float32(0.5), "boundary": np.uint8(40), "temporal_stride": one}
+    spec = MiningSpec(VolumeShape(*np.array([16, 48, 48])), one, **numbers)
+    found = (spec.volume.frames, spec.pairs, spec.positive_ratio, spec.boundary, spec.temporal_stride)
+    assert [type(value) for value in found] == [int, int, float, int, int]
+    plan = PairMiner([(70, 128, 171)] * 5, spec, seed=0).plan(0)
+    assert len(plan) == 2
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"boundary": 40.5}, "boundary must be a whole number, not 40.5"),
+        ({"boundary": "40"}, "whole number"),
+        ({"boundary": True}, "whole number"),
+        ({"boundary": float("nan")}, "whole number"),
+        ({"literal_algorithm1": "no"}, "literal_algorithm1 must be a bool, not 'no'"),
+        ({"volume": (16, 48, 48)}, "volume must be a VolumeShape"),
+        ({"positive_ratio": "0.3"}, "positive_ratio must be a number, not '0.3'"),
+        ({"positive_ratio": None}, "number"),
+        ({"positive_ratio": float("nan")}, "between 0 and 1"),
+        ({"temporal_stride": 10**30}, "temporal_stride must be below 2"),
+        ({"pairs": 2**31}, "pairs must be below 2"),
+    ],
+)
+def test_values_of_another_kind_are_refused(fields: Any, message: str) -> None:
+    with pytest.raises(InvalidSpec, match=message):
+        MiningSpec(**fields)

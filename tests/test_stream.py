@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import pickle
+import subprocess
 import sys
 import time
 from collections.abc import Iterable, Sequence
@@ -181,7 +182,7 @@ def test_seeking_is_instant(pair: int) -> None:
 def test_the_state_of_a_million_videos_is_small() -> None:
     number = np.arange(10**6)
     extents = np.stack([40 + number % 500, 100 + number % 2, 120 + number % 3], axis=1)
-    long = MiningSpec(VolumeShape(16, 99, 120), 10, 0.1 + 0.2, "negatives", 1 / 3, 2 / 3, "hsv", "volumes", 2**31)
+    long = MiningSpec(VolumeShape(16, 99, 120), 10, 0.1 + 0.2, "negatives", 1 / 3, 2 / 3, "hsv", "volumes", 2**31 - 1)
     steps = PairSteps(PairMiner(extents, long, 2**64 - 1))
     state = PairStream(steps, len(steps)).state_dict()
     assert len(json.dumps(state).encode()) <= 1000
@@ -282,3 +283,22 @@ def test_threads_after_a_fork_after_use() -> None:
     assert here == digest(steps)
     with multiprocessing.get_context("fork").Pool(2) as pool:
         assert pool.map(_hash_by_threads, [steps] * 2) == [here] * 2
+
+
+FORKED = """
+import os, threading, time
+from stpairs_core import MiningSpec, PairMiner
+miner = PairMiner([(60, 128, 171)] * 5, MiningSpec(), seed=0)
+thread = threading.Thread(target=miner.plan, args=(0,))
+thread.start()
+time.sleep(0.3)  # it compiles now
+child = os.fork()
+if not child:
+    miner.plan(0)
+    os._exit(0)
+raise SystemExit(os.waitpid(child, 0)[1])
+"""
+
+
+def test_a_process_forked_while_a_kernel_is_compiled_goes_on() -> None:
+    subprocess.run([sys.executable, "-W", "ignore", "-c", FORKED], check=True, timeout=120)

@@ -20,6 +20,10 @@ AXES = ("time", "height", "width")
 UNITS = ("frames", "rows", "columns")
 
 
+Group = tuple[str, int]
+"""Its name, and how many of its videos are here."""
+
+
 @dataclass(frozen=True)
 class Member:
     """One volume of a pair."""
@@ -31,7 +35,9 @@ class Member:
     name: str
     label: str
     group: str
-    """Name of its video's group, and how many videos of it are here; "" for none."""
+    """Name of its video's group; "" for none."""
+    in_group: int
+    """How many videos of that group are here; 0 for none."""
     extent: tuple[int, int, int]
     """Frames, height and width of its video."""
     origin: tuple[int, int, int]
@@ -101,19 +107,21 @@ def pair_of(source: PairSource, index: int) -> Pair:
 
 
 def _member(
-    source: PairSource, plan: PairPlan, member: int, groups: Mapping[str, str], times: NDArray[np.float64] | None
+    source: PairSource, plan: PairPlan, member: int, groups: Mapping[str, Group], times: NDArray[np.float64] | None
 ) -> Member:
     video = int(plan.video[0, member])
     t, y, x = plan.origin[0, member].tolist()
     frames, height, width = source.videos.extents[video].tolist()
     offset, exponent, scale = plan.color[0, member].tolist()
     box = source.mining.span
+    group, in_group = groups.get(source.videos.paths[video], ("", 0))
     return Member(
         number=member + 1,
         video=video,
         name=source.videos.paths[video],
         label=source.videos.labels[video],
-        group=groups.get(source.videos.paths[video], ""),
+        group=group,
+        in_group=in_group,
         extent=(frames, height, width),
         origin=(t, y, x),
         box=box,
@@ -125,14 +133,14 @@ def _member(
     )
 
 
-def _group_names(source: PairSource) -> Mapping[str, str]:
+def _group_names(source: PairSource) -> Mapping[str, Group]:
     """Name of each video's group, with how many of it are here; for those that have one."""
     if source.videos.groups is None:
         return {}
     here = set(source.videos.paths)
     named = {video.path: video.group for video in list_videos(source.path)[0] if video.group and video.path in here}
     members = list(named.values())
-    return {path: f"{group}, {members.count(group)} here" for path, group in named.items()}
+    return {path: (group, members.count(group)) for path, group in named.items()}
 
 
 def _times(source: PairSource, video: int) -> NDArray[np.float64] | None:
@@ -180,7 +188,7 @@ def where(member: Member) -> str:
     if member.seconds is not None:
         spans[0] += f" ({member.seconds[0]:.2f} to {member.seconds[1]:.2f} s)"
     label = f" [{member.label}]" if member.label else ""
-    group = f" (group {member.group})" if member.group else ""
+    group = f" (group {member.group}, {member.in_group} here)" if member.group else ""
     return f"{member.name}{label}{group}: {', '.join(spans)}."
 
 
