@@ -311,3 +311,24 @@ def test_right_ones_pickle_to_equal_results(name: str) -> None:
     aug, _ = RIGHT[name]
     copy = pickle.loads(pickle.dumps(aug))
     assert np.array_equal(copy(colours((2, 4, 6)), 3), aug(colours((2, 4, 6)), 3))
+
+
+def mirrors_squares_upside_down(volume: Volume, key: int) -> Volume:
+    return (volume[:, ::-1] if volume.shape[1] == volume.shape[2] > 1 else volume[:, :, ::-1]).copy()
+
+
+def draws_again_from_the_ninth_frame(volume: Volume, key: int) -> Volume:
+    offset = np.where(np.arange(len(volume)) < 8, key % 50, (key + 7) % 50).astype(np.uint8)
+    return volume // 2 + offset[:, np.newaxis, np.newaxis, np.newaxis]
+
+
+@pytest.mark.parametrize(
+    ("aug", "declares", "check"),
+    [
+        (mirrors_squares_upside_down, Declares(mirrors=True), "mirror_is_matrix_product"),
+        (draws_again_from_the_ninth_frame, Declares(one_draw=True), "one_draw_for_all_frames"),
+    ],
+)
+def test_what_goes_wrong_only_in_volumes_of_usual_size_is_seen(aug: Any, declares: Declares, check: str) -> None:
+    with pytest.raises(AugmentationFailed, match=check):
+        check_augmentation(aug, declares)

@@ -94,6 +94,7 @@ FAULTS = [
     (sources.OtherError, "missing_frames", "refused by a AssertionError"),
     (sources.WritableView, "cannot_be_spoilt", "give a copy, or read-only"),
     (sources.OneBuffer, "stays", "changed with later reads"),
+    (sources.OneMemoryForEachSize, "stays", "changed with later reads"),
     (sources.Noisy, "deterministic", "different answers"),
     (sources.OpenFiles, "threads", "among threads, read"),
     (sources.Unpicklable, "pickles", "pickle"),

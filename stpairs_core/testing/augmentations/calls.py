@@ -156,7 +156,7 @@ def interrupted(
 
 
 def threads_equal_serial(aug: Augmentation, volume: Volume) -> None:
-    """Four threads at once give what one after the other gives, wherever one of them is interrupted by another.
+    """Four threads at once give what one after the other gives, also where another runs as one calls a function.
 
     Left to themselves threads collide rarely. So one is stopped at up to 400 of the Python functions it calls, one
     after the other, and another runs meanwhile: that finds what lies between setting a seed and drawing from it.

@@ -7,7 +7,7 @@ from stpairs_core.testing.augmentations.declares import Volume
 KEYS = range(6)
 """The keys that each volume is tried with."""
 COLOURS = "colours"
-PLAIN = (COLOURS, "grey", "saturated")
+PLAIN = (COLOURS, "grey", "saturated", "usual")
 """For checks of anything but an edge: what breaks at an edge should fail the check of that edge, and no other."""
 EXTREMES = ("black", "white", "grey", "saturated")
 ONE_FRAME = ("one frame", "one voxel")
@@ -17,6 +17,7 @@ ODD = ("odd sizes",)
 
 _SIZES = {
     COLOURS: (4, 8, 10),
+    "usual": (16, 32, 32),  # as long and as square as volumes are: some mistakes begin at the tenth frame
     "one frame": (1, 6, 4),
     "one pixel": (4, 1, 1),
     "one voxel": (1, 1, 1),

@@ -170,6 +170,20 @@ class OneBuffer(Files):
         return lent
 
 
+class OneMemoryForEachSize(Files):
+    """As `OneBuffer`, but each thread has its own, and another where the size changes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lent: dict[tuple[int, tuple[int, ...]], Bytes] = {}
+
+    def load(self, video: int, first: int, count: int) -> Bytes:
+        found = super().load(video, first, count)
+        lent = self.lent.setdefault((threading.get_ident(), found.shape), np.empty_like(found))
+        lent[...] = found
+        return lent
+
+
 class CachedByCount(Files):
     def __init__(self) -> None:
         super().__init__()
