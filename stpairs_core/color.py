@@ -2,7 +2,8 @@
 
 import math
 import sys
-import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, get_args
 
 import numpy as np
@@ -20,7 +21,7 @@ Corner = tuple[int, int]
 """First row and column of a box."""
 
 _ROW = 1024  # pixels of a row where the shape of an array does not matter
-_room = threading.local()  # of each thread, the memory of its table: half a megabyte of fresh pages takes its time
+_tables: list[Floats] = []  # those that no thread uses now: half a megabyte of fresh pages takes its time
 
 
 def recolor(
@@ -51,12 +52,12 @@ def recolor_in_place(volume: UInt8s, offset: float, exponent: float, scale: floa
     """`recolor` without the copy: `volume` is C-contiguous, writeable and overwritten."""
     _check_pixels(volume, axes=1)
     _check_in_place(volume)
-    table, turn = _prepared(offset, exponent, scale, channels)
     flat = volume.reshape(-1)
     whole = flat.size // (3 * _ROW) * 3 * _ROW
-    for part, width in ((flat[:whole], _ROW), (flat[whole:], (flat.size - whole) // 3)):
-        if part.size:
-            paint(_read_only(part), (0, 3 * width, 0), part.reshape(1, -1, width, 3), False, turn, table)
+    with _prepared(offset, exponent, scale, channels) as tables:
+        for part, width in ((flat[:whole], _ROW), (flat[whole:], (flat.size - whole) // 3)):
+            if part.size:
+                paint(_read_only(part), (0, 3 * width, 0), part.reshape(1, -1, width, 3), False, *tables)
 
 
 def recolor_box(frames: UInt8s, corner: Corner, stride: int, out: UInt8s, color: Color, flipped: bool) -> None:
@@ -65,8 +66,8 @@ def recolor_box(frames: UInt8s, corner: Corner, stride: int, out: UInt8s, color:
     `frames` is (T, H, W, 3) of any layout, of which C-contiguous is the fastest; `out` is (t, h, w, 3), C-contiguous
     and writeable, and as large as the box.
     """
-    table, turn = _prepared(*color)
-    paint(*_placed(frames, corner, stride, out), out, flipped, turn, table)
+    with _prepared(*color) as tables:
+        paint(*_placed(frames, corner, stride, out), out, flipped, *tables)
 
 
 def flip_box(frames: UInt8s, corner: Corner, stride: int, out: UInt8s) -> None:
@@ -109,18 +110,21 @@ def check_color(offset: float, exponent: float, scale: float, channels: str) -> 
         raise InvalidSpec(f"F1 needs an exponent above 0 and a scale of at least 0, not {asked}")
 
 
-def _prepared(offset: float, exponent: float, scale: float, channels: Channels) -> tuple[Floats, np.float32]:
-    """The table of new values, and how far the hue turns in sixths of the circle."""
+@contextmanager
+def _prepared(offset: float, exponent: float, scale: float, channels: Channels) -> Iterator[tuple[np.float32, Floats]]:
+    """How far the hue turns in sixths of the circle, and the table of new values, lent."""
     check_color(offset, exponent, scale, channels)
     # Beyond these no byte changes, and float32 would take the exponent for 0 or infinity.
     offset, exponent, scale = float(offset), min(max(float(exponent), 1e-30), 1e30), float(scale)
     offset = offset if abs(offset) >= sys.float_info.min else 0.0
     on_hue, on_others = (offset if name in channels else 0.0 for name in ("h", "sv"))
-    if not hasattr(_room, "table"):
-        _room.table = np.empty((LEVELS, LEVELS, 2), np.float32)
-    table: Floats = _room.table
+    try:
+        table = _tables.pop()
+    except IndexError:
+        table = np.empty((LEVELS, LEVELS, 2), np.float32)
     fill_table(table, saturations(), on_others, exponent, scale, math.log2(scale) if scale > 0 else -math.inf)
-    return table, np.float32(6 * (on_hue % 1.0))
+    yield np.float32(6 * (on_hue % 1.0)), table
+    _tables.append(table)
 
 
 def _placed(frames: UInt8s, corner: Corner, stride: int, out: UInt8s) -> tuple[UInt8s, tuple[int, int, int]]:

@@ -1,7 +1,7 @@
 """From a plan to pixels: obeys the plan, draws nothing, keeps nothing."""
 
+import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,12 +90,25 @@ def _for_each(work: Callable[[int, int], None], members: list[tuple[int, int]], 
 
     if threads == 1:
         return take()
-    helpers = min(threads, max(len(members), 2)) - 1
-    with ThreadPoolExecutor(helpers) as pool:
-        others = [pool.submit(take) for _ in range(helpers)]
+    wrong: list[BaseException] = []
+
+    def help_out() -> None:
+        try:
+            take()
+        except BaseException as error:  # a thread has nobody to raise to
+            wrong.append(error)
+
+    # Plain threads: a pool takes longer to make, and one that is kept would be lost in a fork.
+    helpers = [threading.Thread(target=help_out) for _ in range(min(threads, len(members)) - 1)]
+    for helper in helpers:
+        helper.start()
+    try:
         take()
-        for other in others:
-            other.result()
+    finally:
+        for helper in helpers:
+            helper.join()
+    if wrong:
+        raise wrong[0]
 
 
 def _members(plan: PairPlan) -> Iterator[tuple[int, int]]:
