@@ -184,7 +184,8 @@ MUTANTS = [
            "    key_0 = seed & _LOW\n", "    seed, item = seed + item, seed & np.uint64(0)\n    key_0 = seed & _LOW\n",
            "usual", -1, "next seed, row before"),
     Mutant("the key is seed + step", "plan",
-           "        first = np.uint64(self._first(step) + chosen.start)\n        draws.fill(self._settings, ",
+           "        first = np.uint64(self._first(step) + (chosen.start if count else 0))\n"
+           "        draws.fill(self._settings, ",
            "        first = np.uint64(chosen.start)\n"
            "        draws.fill(self._settings + np.array([step] + [0] * 7, np.uint64), ",
            "usual", -1, "next seed, step before"),
